@@ -1,0 +1,125 @@
+"""How many threads a call may use, and when it must run on one.
+
+A parallel region is entered only when it is safe: not in a child forked from a process that had started
+threads (it would die there under GNU OpenMP), and not while another Python thread is inside one (which some
+threading layers answer by aborting the process).  The serial kernels give the same bits, so neither case
+is visible except in time.
+"""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from numbers import Integral
+from typing import Any
+
+_limit: int | None = None
+_entered = threading.Lock()
+_has_started_threads = False
+_forked_after_start = False
+
+
+def _after_fork() -> None:
+    global _forked_after_start, _entered
+    _forked_after_start = _has_started_threads
+    _entered = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _available() -> int:
+    import numba
+
+    return numba.config.NUMBA_NUM_THREADS
+
+
+def get_num_threads() -> int:
+    """Return how many threads fastgru may use: at first all that Numba was started with.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> import fastgru
+    >>> fastgru.get_num_threads() >= 1
+    True
+    """
+    return _available() if _limit is None else min(_limit, _available())
+
+
+def set_num_threads(n: int) -> None:
+    """Limit the threads that fastgru uses; results are the same bits for any number.
+
+    Parameters
+    ----------
+    n : int
+        At least 1 and at most what Numba was started with (the environment variable
+        ``NUMBA_NUM_THREADS``, by default the number of cores).
+
+    Raises
+    ------
+    TypeError
+        If ``n`` is not a whole number.
+    ValueError
+        If ``n`` is out of range.
+
+    Examples
+    --------
+    >>> import fastgru
+    >>> before = fastgru.get_num_threads()
+    >>> fastgru.set_num_threads(1)
+    >>> fastgru.get_num_threads()
+    1
+    >>> fastgru.set_num_threads(before)
+    """
+    global _limit
+    if isinstance(n, bool) or not isinstance(n, Integral):
+        raise TypeError(f"n must be a whole number of threads, got {n!r}")
+    if not 1 <= n <= _available():
+        raise ValueError(f"n must be from 1 to {_available()} threads, got {n}")
+    _limit = int(n)
+
+
+def resolve_n_jobs(n_jobs: int | None) -> int:
+    """Return the number of threads that an estimator's ``n_jobs`` asks for.
+
+    None is all that ``get_num_threads`` allows, but 1 inside a joblib worker; negative numbers count
+    back from the number available, as in joblib.
+    """
+    if n_jobs is None:
+        return 1 if _inside_joblib_worker() else get_num_threads()
+    if n_jobs < 0:
+        return max(1, get_num_threads() + 1 + n_jobs)
+    return min(int(n_jobs), get_num_threads())
+
+
+def _inside_joblib_worker() -> bool:
+    from joblib.parallel import get_active_backend
+
+    backend: Any = get_active_backend()[0]
+    return bool(backend.nesting_level)
+
+
+@contextmanager
+def parallel_region(n_threads: int) -> Iterator[int]:
+    """Reserve the threads for one call and yield how many it got: ``n_threads`` or 1."""
+    global _has_started_threads
+    if n_threads == 1 or _forked_after_start or not _entered.acquire(blocking=False):
+        yield 1
+        return
+    try:
+        import numba
+
+        _has_started_threads = True
+        before = numba.get_num_threads()
+        numba.set_num_threads(min(n_threads, _available()))
+        try:
+            yield n_threads
+        finally:
+            numba.set_num_threads(before)
+    finally:
+        _entered.release()

@@ -1,0 +1,216 @@
+"""Matrix products made of register tiles, and rows copied between tables.
+
+``c[i, :] = init[i, :] + sum over k of a[i, k] * b[k, :]``, the sum starting from init and running in
+order of k: one accumulator per number of c, whatever the shape of the tile around it.
+
+b is packed in panels: its columns are padded to whole registers and cut into panels of up to three
+registers, as equal as possible; a panel holds its rows one after the other.
+"""
+
+from fastgru._jit import compiled_once, inline
+from fastgru.kernels.simd import (
+    TILE_ROWS,
+    TILE_VECTORS,
+    adding_tile_1,
+    adding_tile_2,
+    adding_tile_3,
+    lanes,
+    load,
+    load_lanes,
+    store,
+    store_lanes,
+    tile_1,
+    tile_2,
+    tile_3,
+)
+
+
+# Terms of a sum over rows that are added from zero in one go: longer sums lose accuracy, and the
+# operands of this many stay in the cache.
+TERMS = 256
+
+
+@inline
+def vectors_for(n, address):
+    """Return how many registers hold n numbers."""
+    return (n + lanes(address) - 1) // lanes(address)
+
+
+@inline
+def panels_for(n_vectors):
+    """Return into how many panels a row of registers is cut."""
+    return (n_vectors + TILE_VECTORS - 1) // TILE_VECTORS
+
+
+@inline
+def panel_start(n_vectors, panel):
+    """Return the first register of a panel; panels are as equally wide as they can be."""
+    count = panels_for(n_vectors)
+    return panel * (n_vectors // count) + min(panel, n_vectors % count)
+
+
+@inline
+def part_start(n, n_parts, part):
+    """Return where a part begins when n rows are cut into parts as equal as they can be."""
+    return part * (n // n_parts) + min(part, n % n_parts)
+
+
+@inline
+def tiles_for(rows):
+    """Return into how many tiles rows are cut."""
+    return (rows + TILE_ROWS - 1) // TILE_ROWS
+
+
+@compiled_once
+def panel_product(
+    width: int,
+    rows: int,
+    c,
+    c_row: int,
+    init,
+    init_row: int,
+    a,
+    a_row: int,
+    a_k: int,
+    b,
+    n_terms: int,
+):
+    """Compute ``width`` registers of each row of c from one panel."""
+    n_tiles = tiles_for(rows)
+    b_row = width * lanes(c)
+    for tile in range(n_tiles):
+        i = part_start(rows, n_tiles, tile)
+        height = part_start(rows, n_tiles, tile + 1) - i
+        ci, ii, ai = c + i * c_row, init + i * init_row, a + i * a_row
+        if width == 3:
+            tile_3(height, ci, c_row, ii, init_row, ai, a_row, a_k, b, b_row, n_terms)
+        elif width == 2:
+            tile_2(height, ci, c_row, ii, init_row, ai, a_row, a_k, b, b_row, n_terms)
+        else:
+            tile_1(height, ci, c_row, ii, init_row, ai, a_row, a_k, b, b_row, n_terms)
+
+
+@inline
+def product(rows, c, c_row, init, init_row, a, a_row, a_k, b, n_vectors, n_terms):
+    """Compute all ``n_vectors`` registers of each row of c; b holds all panels."""
+    wide = lanes(c)
+    for panel in range(panels_for(n_vectors)):
+        begin = panel_start(n_vectors, panel)
+        width = panel_start(n_vectors, panel + 1) - begin
+        panel_product(
+            width,
+            rows,
+            c + begin * wide,
+            c_row,
+            init + begin * wide,
+            init_row,
+            a,
+            a_row,
+            a_k,
+            b + begin * wide * n_terms,
+            n_terms,
+        )
+
+
+@inline
+def copy_row(target, source, n):
+    """Copy n numbers, reading and writing none behind them."""
+    wide = lanes(target)
+    i = 0
+    while i + wide <= n:
+        store(target + i, load(source + i))
+        i += wide
+    if i < n:
+        store_lanes(target + i, load_lanes(source + i, n - i), n - i)
+
+
+@inline
+def fill(target, value, n):
+    """Set n numbers to one value."""
+    for i in range(n):
+        target[i] = value
+
+
+# -- sums over rows: the gradients of weights --------------------------------------------------
+
+
+@compiled_once
+def pack_terms(
+    panel,
+    width: int,
+    b,
+    b_row: int,
+    n_terms: int,
+    bias_sum,
+    sums_bias: int,
+):
+    """Copy a few columns of b to contiguous rows, adding each column up on the way."""
+    wide = lanes(panel)
+    for v in range(width):
+        total = load(b + v * wide)
+        store(panel + v * wide, total)
+        for k in range(1, n_terms):
+            value = load(b + k * b_row + v * wide)
+            store(panel + (k * width + v) * wide, value)
+            total = total + value
+        if sums_bias:
+            store(bias_sum + v * wide, load(bias_sum + v * wide) + total)
+
+
+@compiled_once
+def add_products(
+    sums,
+    sums_row: int,
+    a,
+    a_k: int,
+    panel,
+    width: int,
+    tile_begin: int,
+    tile_end: int,
+    n_rows: int,
+    n_terms: int,
+):
+    """Add ``sum over k of a[k, i] * panel[k, :]``, summed from zero, to rows i of some tiles."""
+    n_tiles = tiles_for(n_rows)
+    panel_row = width * lanes(sums)
+    for tile in range(tile_begin, tile_end):
+        i = part_start(n_rows, n_tiles, tile)
+        rows = part_start(n_rows, n_tiles, tile + 1) - i
+        c, ai = sums + i * sums_row, a + i
+        if width == 3:
+            adding_tile_3(
+                rows, c, sums_row, c, 0, ai, 1, a_k, panel, panel_row, n_terms
+            )
+        elif width == 2:
+            adding_tile_2(
+                rows, c, sums_row, c, 0, ai, 1, a_k, panel, panel_row, n_terms
+            )
+        else:
+            adding_tile_1(
+                rows, c, sums_row, c, 0, ai, 1, a_k, panel, panel_row, n_terms
+            )
+
+
+@inline
+def add_outer_products(
+    sums, sums_row, bias_sum, a, a_k, n_rows, b, b_row, n_columns, n_terms, panel
+):
+    """Add a block of at most ``TERMS`` terms to a whole gradient: a transposed times b, and b's column sums."""
+    n_vectors = vectors_for(n_columns, panel)
+    for p in range(panels_for(n_vectors)):
+        begin = panel_start(n_vectors, p)
+        width = panel_start(n_vectors, p + 1) - begin
+        column = begin * lanes(panel)
+        pack_terms(panel, width, b + column, b_row, n_terms, bias_sum + column, 1)
+        add_products(
+            sums + column,
+            sums_row,
+            a,
+            a_k,
+            panel,
+            width,
+            0,
+            tiles_for(n_rows),
+            n_rows,
+            n_terms,
+        )

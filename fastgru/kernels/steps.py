@@ -1,0 +1,67 @@
+"""Which row of an array belongs to step t of sequence b.
+
+Users' arrays are tables of rows, one row of features or units per step and sequence: the row of step t of
+sequence b stands at ``first[b] + t * step``, which covers time-major, batch-major and concatenated
+sequences alike.  When all sequences are equally long, ``first`` is empty and stands for ``b * row_step``.
+
+When lengths differ, sequences are numbered by falling length (``order`` holds their numbers in the user's
+arrays), so that those still running at step t are the first ``active(t)``.  What the layer itself keeps is
+packed: rows of step 0 first, then of step 1, valid ones only; those of step t begin at ``start(t)``.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastgru._jit import inline
+
+
+class Steps(NamedTuple):
+    """The geometry of a batch of sequences; see the module's text."""
+
+    n_steps: int
+    batch: int
+    row_step: int
+    step: int
+    order: np.ndarray  # (B,) int64, or empty: sequences keep their numbers
+    first: np.ndarray  # (B,) int64, or empty: b * row_step
+    starts: np.ndarray  # (T + 1,) int64, or empty: t * B
+
+
+@inline
+def is_uniform(steps):
+    """Whether all sequences are equally long and stand at equal distances."""
+    return steps.first.size == 0
+
+
+@inline
+def user_row(steps, t, b):
+    """Return the row of step t of sequence b in the user's table."""
+    if steps.first.size == 0:
+        return b * steps.row_step + t * steps.step
+    return steps.first[b] + t * steps.step
+
+
+@inline
+def user_number(steps, b):
+    """Return the number that sequence b has in the user's arrays."""
+    if steps.order.size == 0:
+        return b
+    return steps.order[b]
+
+
+@inline
+def start(steps, t):
+    """Return the first packed row of step t."""
+    if steps.starts.size == 0:
+        return t * steps.batch
+    return steps.starts[t]
+
+
+@inline
+def active(steps, t, first, last):
+    """Return how many of the sequences first to last - 1 still run at step t."""
+    running = steps.batch
+    if steps.starts.size > 0:
+        running = steps.starts[t + 1] - steps.starts[t]
+    return max(0, min(running, last) - first)

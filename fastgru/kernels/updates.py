@@ -1,0 +1,63 @@
+"""What a training step does to the flat vectors of parameters and gradients.
+
+Every number is computed by itself, or summed in one fixed order, so threads and register sizes change
+nothing.  Scalars come in float64 and are rounded once to the vectors' type.
+"""
+
+import math
+
+from fastgru._jit import kernel
+
+
+@kernel
+def sum_of_squares(values):
+    """Return the sum of squares in float64: eight interleaved sums, then added up in order."""
+    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
+    n = values.size - values.size % 8
+    for i in range(0, n, 8):
+        s0 += float(values[i]) * float(values[i])
+        s1 += float(values[i + 1]) * float(values[i + 1])
+        s2 += float(values[i + 2]) * float(values[i + 2])
+        s3 += float(values[i + 3]) * float(values[i + 3])
+        s4 += float(values[i + 4]) * float(values[i + 4])
+        s5 += float(values[i + 5]) * float(values[i + 5])
+        s6 += float(values[i + 6]) * float(values[i + 6])
+        s7 += float(values[i + 7]) * float(values[i + 7])
+    total = ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7))
+    for i in range(n, values.size):
+        total += float(values[i]) * float(values[i])
+    return total
+
+
+@kernel
+def add_scaled(target, source, factor):
+    """Add ``factor * source`` to target, both 1-D."""
+    f = target.dtype.type(factor)
+    for i in range(target.size):
+        target[i] += f * source[i]
+
+
+@kernel
+def scale(values, factor):
+    """Multiply a vector by a number."""
+    f = values.dtype.type(factor)
+    for i in range(values.size):
+        values[i] *= f
+
+
+@kernel
+def adam(parameters, gradients, mean, square, step, beta_1, beta_2, epsilon):
+    """Take one step of Adam; ``step`` is the learning rate with the bias corrections in it.
+
+    parameters, mean, square : (n,), updated; gradients : (n,)
+    """
+    one = parameters.dtype.type(1.0)
+    b1, b2 = parameters.dtype.type(beta_1), parameters.dtype.type(beta_2)
+    rate, tiny = parameters.dtype.type(step), parameters.dtype.type(epsilon)
+    for i in range(parameters.size):
+        g = gradients[i]
+        m = b1 * mean[i] + (one - b1) * g
+        v = b2 * square[i] + (one - b2) * (g * g)
+        mean[i] = m
+        square[i] = v
+        parameters[i] -= rate * m / (math.sqrt(v) + tiny)

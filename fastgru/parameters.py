@@ -1,0 +1,135 @@
+"""One flat vector of numbers with named views: the parameters of a network, or their gradients.
+
+An optimiser works on the flat vector; layers and users see the names, shapes and gate order of PyTorch.
+A weight is stored as the transpose of PyTorch's (one row per input of the product), because the kernels
+read and write rows of gates; the view under its name is transposed back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+
+class ParameterSet:
+    """Named arrays in one flat vector.
+
+    Parameters
+    ----------
+    shapes : mapping of str to tuple of int
+        Name and shape of each array in PyTorch's convention, in order.
+    dtype : numpy dtype
+        float32 or float64.
+    flat : ndarray of shape (n_numbers,), default=None
+        The vector to use; None allocates zeros.
+
+    Attributes
+    ----------
+    flat : ndarray of shape (n_numbers,)
+        All numbers, one array after the other.
+    """
+
+    def __init__(
+        self,
+        shapes: Mapping[str, tuple[int, ...]],
+        dtype: Any,
+        flat: np.ndarray | None = None,
+    ) -> None:
+        self.shapes = dict(shapes)
+        sizes = [int(np.prod(shape)) for shape in self.shapes.values()]
+        self.flat = np.zeros(sum(sizes), dtype) if flat is None else flat
+        self._stored: dict[str, np.ndarray] = {}
+        begin = 0
+        for (name, shape), size in zip(self.shapes.items(), sizes, strict=True):
+            part = self.flat[begin : begin + size]
+            self._stored[name] = part.reshape(shape[::-1])
+            begin += size
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of every number."""
+        return self.flat.dtype
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.shapes)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """Return the array of a name in PyTorch's shape, a view."""
+        return self._stored[name].T
+
+    def stored(self, name: str) -> np.ndarray:
+        """Return the array of a name as it is stored: C-contiguous, a matrix transposed."""
+        return self._stored[name]
+
+    def part(self, prefix: str) -> ParameterSet:
+        """Return the arrays whose names begin with a prefix, without it, sharing the numbers."""
+        names = [name for name in self.shapes if name.startswith(prefix)]
+        shapes = {name.removeprefix(prefix): self.shapes[name] for name in names}
+        begin = sum(self._stored[n].size for n in self._before(names[0]))
+        size = sum(self._stored[name].size for name in names)
+        return ParameterSet(shapes, self.dtype, self.flat[begin : begin + size])
+
+    def _before(self, name: str) -> list[str]:
+        names = list(self.shapes)
+        return names[: names.index(name)]
+
+    def like(self) -> ParameterSet:
+        """Return arrays of the same names and shapes, all zero."""
+        return ParameterSet(self.shapes, self.dtype)
+
+    def weights(self) -> list[slice]:
+        """Return the stretches of the flat vector that hold weights (not biases)."""
+        stretches, begin = [], 0
+        for name, shape in self.shapes.items():
+            size = self._stored[name].size
+            if len(shape) > 1:
+                stretches.append(slice(begin, begin + size))
+            begin += size
+        return stretches
+
+    def copy_out(self) -> dict[str, np.ndarray]:
+        """Return a copy of every array by name, C-contiguous, in PyTorch's shapes."""
+        return {name: np.ascontiguousarray(self[name]).copy() for name in self}
+
+    def copy_in(self, arrays: Mapping[str, Any]) -> None:
+        """Set every array by name; when anything does not fit, nothing is changed.
+
+        Parameters
+        ----------
+        arrays : mapping of str to array-like
+            Exactly the names of this set, each in its shape and dtype.
+
+        Raises
+        ------
+        TypeError
+            If ``arrays`` is not a mapping.
+        ValueError
+            If a name is missing or unknown, or a shape or dtype differs.
+        """
+        if not isinstance(arrays, Mapping):
+            raise TypeError(
+                f"expected a mapping of names to arrays, got {type(arrays).__name__}"
+            )
+        missing = [name for name in self if name not in arrays]
+        unknown = [name for name in arrays if name not in self.shapes]
+        if missing or unknown:
+            raise ValueError(
+                f"names do not match: missing {missing}, unexpected {unknown}; "
+                f"expected {list(self)}"
+            )
+        checked = {}
+        for name, shape in self.shapes.items():
+            array = np.asarray(arrays[name])
+            if array.shape != shape:
+                raise ValueError(
+                    f"{name} must have shape {shape}, got shape {array.shape}"
+                )
+            if array.dtype != self.dtype:
+                raise ValueError(
+                    f"{name} must have dtype {self.dtype}, got dtype {array.dtype}"
+                )
+            checked[name] = array
+        for name, array in checked.items():
+            self[name][...] = array
