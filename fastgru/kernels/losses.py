@@ -4,6 +4,8 @@ Each returns the weighted sum of the rows' losses; the gradient written is that 
 ``total``, the sum of the weights, so that it is the gradient of the mean.
 """
 
+import numpy as np
+
 from fastgru._jit import kernel
 from fastgru.kernels.activations import exp_of_nonpositive, log
 
@@ -12,14 +14,14 @@ from fastgru.kernels.activations import exp_of_nonpositive, log
 def softmax(probabilities, logits):
     """Write each row's softmax; both (rows, classes), any float types."""
     for i in range(logits.shape[0]):
-        highest = float(logits[i, 0])
+        highest = np.float64(logits[i, 0])
         for k in range(1, logits.shape[1]):
-            highest = max(highest, float(logits[i, k]))
+            highest = max(highest, np.float64(logits[i, k]))
         total = 0.0
         for k in range(logits.shape[1]):
-            total += exp_of_nonpositive(float(logits[i, k]) - highest)
+            total += exp_of_nonpositive(np.float64(logits[i, k]) - highest)
         for k in range(logits.shape[1]):
-            share = exp_of_nonpositive(float(logits[i, k]) - highest) / total
+            share = exp_of_nonpositive(np.float64(logits[i, k]) - highest) / total
             probabilities[i, k] = share
 
 
@@ -31,17 +33,17 @@ def softmax_cross_entropy(d_logits, logits, classes, weights, total):
     """
     loss = 0.0
     for i in range(logits.shape[0]):
-        highest = float(logits[i, 0])
+        highest = np.float64(logits[i, 0])
         for k in range(1, logits.shape[1]):
-            highest = max(highest, float(logits[i, k]))
+            highest = max(highest, np.float64(logits[i, k]))
         normaliser = 0.0
         for k in range(logits.shape[1]):
-            normaliser += exp_of_nonpositive(float(logits[i, k]) - highest)
-        own = float(logits[i, classes[i]]) - highest
+            normaliser += exp_of_nonpositive(np.float64(logits[i, k]) - highest)
+        own = np.float64(logits[i, classes[i]]) - highest
         loss += weights[i] * (log(normaliser) - own)
         scale = weights[i] / total
         for k in range(logits.shape[1]):
-            share = exp_of_nonpositive(float(logits[i, k]) - highest) / normaliser
+            share = exp_of_nonpositive(np.float64(logits[i, k]) - highest) / normaliser
             if k == classes[i]:
                 share -= 1.0
             d_logits[i, k] = share * scale
@@ -60,7 +62,7 @@ def half_squared_error(d_values, values, targets, weights, total):
         scale = weights[i] / (total * n_outputs)
         row = 0.0
         for k in range(n_outputs):
-            error = float(values[i, k]) - float(targets[i, k])
+            error = np.float64(values[i, k]) - np.float64(targets[i, k])
             row += error * error
             d_values[i, k] = error * scale
         loss += weights[i] * 0.5 * row / n_outputs

@@ -6,6 +6,8 @@ nothing.  Scalars come in float64 and are rounded once to the vectors' type.
 
 import math
 
+import numpy as np
+
 from fastgru._jit import kernel
 
 
@@ -15,17 +17,17 @@ def sum_of_squares(values):
     s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
     n = values.size - values.size % 8
     for i in range(0, n, 8):
-        s0 += float(values[i]) * float(values[i])
-        s1 += float(values[i + 1]) * float(values[i + 1])
-        s2 += float(values[i + 2]) * float(values[i + 2])
-        s3 += float(values[i + 3]) * float(values[i + 3])
-        s4 += float(values[i + 4]) * float(values[i + 4])
-        s5 += float(values[i + 5]) * float(values[i + 5])
-        s6 += float(values[i + 6]) * float(values[i + 6])
-        s7 += float(values[i + 7]) * float(values[i + 7])
+        s0 += np.float64(values[i]) * np.float64(values[i])
+        s1 += np.float64(values[i + 1]) * np.float64(values[i + 1])
+        s2 += np.float64(values[i + 2]) * np.float64(values[i + 2])
+        s3 += np.float64(values[i + 3]) * np.float64(values[i + 3])
+        s4 += np.float64(values[i + 4]) * np.float64(values[i + 4])
+        s5 += np.float64(values[i + 5]) * np.float64(values[i + 5])
+        s6 += np.float64(values[i + 6]) * np.float64(values[i + 6])
+        s7 += np.float64(values[i + 7]) * np.float64(values[i + 7])
     total = ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7))
     for i in range(n, values.size):
-        total += float(values[i]) * float(values[i])
+        total += np.float64(values[i]) * np.float64(values[i])
     return total
 
 

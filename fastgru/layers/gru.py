@@ -132,6 +132,35 @@ class GRU:
             f"reset_after={self.reset_after}, dtype={self.dtype})"
         )
 
+    def settings(self) -> dict[str, Any]:
+        """Return the constructor's arguments but ``random_state``, as plain Python values.
+
+        Returns
+        -------
+        dict of str to int, bool or str
+
+        Examples
+        --------
+        >>> from fastgru import GRU
+        >>> GRU(3, 4).settings()["hidden_size"]
+        4
+        """
+        return {
+            "input_size": self.input_size,
+            "hidden_size": self.hidden_size,
+            "batch_first": self.batch_first,
+            "reset_after": self.reset_after,
+            "dtype": self.dtype.name,
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Packed weights fit one CPU; the pickle may be read on another.
+        return {"settings": self.settings(), "state_dict": self.state_dict()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        GRU.__init__(self, **state["settings"], random_state=0)
+        self.load_state_dict(state["state_dict"])
+
     def state_dict(self) -> dict[str, np.ndarray]:
         """Return copies of the parameters.
 

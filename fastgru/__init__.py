@@ -1,0 +1,82 @@
+"""A fast gated recurrent unit (GRU) for CPUs behind scikit-learn estimators.
+
+Names are imported on first use, so that ``import fastgru`` itself is quick and
+loads neither NumPy nor Numba nor scikit-learn.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fastgru import (
+        datasets,
+        estimators,
+        exchange,
+        kernels,
+        layers,
+        plotting,
+        training,
+    )
+    from fastgru._threads import get_num_threads, set_num_threads
+    from fastgru._versions import show_versions
+    from fastgru.estimators import GRUClassifier, GRURegressor
+    from fastgru.exchange.file import load, save
+    from fastgru.layers.gru import GRU
+
+__version__ = "0.1.0"
+
+# Public name -> the module that defines it.
+_EXPORTS = {
+    "GRU": "fastgru.layers.gru",
+    "GRUClassifier": "fastgru.estimators",
+    "GRURegressor": "fastgru.estimators",
+    "get_num_threads": "fastgru._threads",
+    "load": "fastgru.exchange.file",
+    "save": "fastgru.exchange.file",
+    "set_num_threads": "fastgru._threads",
+    "show_versions": "fastgru._versions",
+}
+_SUBMODULES = (
+    "datasets",
+    "estimators",
+    "exchange",
+    "kernels",
+    "layers",
+    "plotting",
+    "training",
+)
+
+# Spelled out, and not computed from the two above, for the sake of type checkers.
+__all__ = [
+    "GRU",
+    "GRUClassifier",
+    "GRURegressor",
+    "__version__",
+    "datasets",
+    "estimators",
+    "exchange",
+    "get_num_threads",
+    "kernels",
+    "layers",
+    "load",
+    "plotting",
+    "save",
+    "set_num_threads",
+    "show_versions",
+    "training",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _EXPORTS:
+        value = getattr(import_module(_EXPORTS[name]), name)
+    elif name in _SUBMODULES:
+        value = import_module(f"{__name__}.{name}")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value  # the next access no longer comes here
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

@@ -1,0 +1,90 @@
+"""The command ``fastgru``."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from fastgru import __version__
+
+DEFAULT_OUTPUT = Path("fastgru-demo")
+DEFAULT_EPOCHS = 40
+DEFAULT_SEED = 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, default=None
+        Arguments without the name of the program; None takes those of the process.
+
+    Returns
+    -------
+    status : int
+        Exit status, 0 for success.
+    """
+    arguments = make_parser().parse_args(argv)
+    if arguments.command == "info":
+        from fastgru._versions import show_versions
+
+        show_versions()
+        return 0
+
+    from fastgru._demo import run_demo
+
+    return run_demo(arguments.output, epochs=arguments.epochs, seed=arguments.seed)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="fastgru",
+        description="A fast GRU for CPUs behind scikit-learn estimators.",
+    )
+    parser.add_argument("--version", action="version", version=f"fastgru {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    demo = commands.add_parser(
+        "demo",
+        help="learn to recognise spoken digits and show how well it went",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    demo.add_argument(
+        "--output",
+        type=Path,
+        default=DEFAULT_OUTPUT,
+        metavar="DIR",
+        help="folder for the pictures and the model",
+    )
+    demo.add_argument(
+        "--epochs",
+        type=_positive_int,
+        default=DEFAULT_EPOCHS,
+        metavar="N",
+        help="passes over the training recordings",
+    )
+    demo.add_argument(
+        "--seed",
+        type=int,
+        default=DEFAULT_SEED,
+        metavar="N",
+        help="seed of the split, the initial weights and the order of training",
+    )
+    commands.add_parser("info", help="print versions and machine, for a bug report")
+    return parser
+
+
+def _positive_int(text: str) -> int:
+    """Return a command line argument as an integer above zero."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
+    return number
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,269 @@
+"""What the estimators share: parameters, the network, fitting it and running it in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.validation import (
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)
+
+from fastgru._threads import resolve_n_jobs
+from fastgru.layers.network import Network
+from fastgru.sequences import SequenceForm, Sequences, check_sequences
+from fastgru.training.losses import CrossEntropy, SquaredError
+from fastgru.training.optimizers import Adam
+from fastgru.training.trainer import History, Samples, Trainer
+
+# Numbers of input that a batch of ``predict`` holds at most (one sequence may be longer).
+_NUMBERS_IN_BATCH = 2**20
+
+
+class GRUEstimator(BaseEstimator):
+    """Base of the estimators; see ``GRUClassifier`` for the parameters."""
+
+    _parameter_constraints: ClassVar[dict] = {
+        "hidden_size": [Interval(Integral, 1, None, closed="left")],
+        "reset_after": ["boolean"],
+        "solver": [StrOptions({"adam"})],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+        ],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "verbose": ["verbose"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [
+            Interval(Integral, 1, None, closed="left"),
+            Options(Real, {np.inf}),
+        ],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "n_jobs": [Integral, None],
+        "dtype": [StrOptions({"float32", "float64"})],
+    }
+
+    # What the network is trained for; each estimator sets it.
+    _loss: ClassVar[CrossEntropy | SquaredError]
+
+    def __init__(
+        self,
+        hidden_size: int = 64,
+        *,
+        reset_after: bool = True,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate_init: float = 0.001,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: float = 10,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        clip_norm: float | None = 1.0,
+        n_jobs: int | None = None,
+        dtype: str = "float32",
+    ) -> None:
+        self.hidden_size = hidden_size
+        self.reset_after = reset_after
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.clip_norm = clip_norm
+        self.n_jobs = n_jobs
+        self.dtype = dtype
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.target_tags.required = True
+        return tags
+
+    # -- fitting ---------------------------------------------------------------------------
+
+    def _check_X(self, X: Any, y: Any) -> Sequences:
+        """Check parameters and X of ``fit`` before anything else is done."""
+        self._validate_params()
+        if self.n_jobs == 0:
+            raise ValueError(
+                f"The 'n_jobs' parameter of {type(self).__name__} must not be 0."
+            )
+        sequences = check_sequences(
+            X, dtype=self.dtype, estimator_name=type(self).__name__
+        )
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None."
+            )
+        return sequences
+
+    def _fit_network(
+        self, X: Any, sequences: Sequences, targets: np.ndarray, n_outputs: int
+    ) -> None:
+        """Train a new network and then set the fitted attributes, all or none of them."""
+        check_consistent_length(sequences.lengths, targets)
+        random_state = check_random_state(self.random_state)
+        network = Network(
+            sequences.n_features,
+            self.hidden_size,
+            n_outputs,
+            reset_after=bool(self.reset_after),
+            dtype=np.dtype(self.dtype),
+            random_state=random_state,
+        )
+        samples = Samples(sequences, targets, np.ones(len(targets)))
+        score = None
+        if self.early_stopping:
+            samples, held_out = self._split(samples, random_state)
+
+            def score() -> float:
+                return self._score_outputs(
+                    held_out.targets, self._run(network, held_out.sequences)
+                )
+
+        trainer = self._make_trainer(network, samples, score, random_state)
+        history = trainer.fit(samples)
+        validate_data(self, X, reset=True, skip_check_array=True, ensure_2d=False)
+        self._set_fitted(network, sequences.form, history)
+
+    def _make_trainer(
+        self, network: Network, samples: Samples, score: Any, random_state: Any
+    ) -> Trainer:
+        batch_size = 200 if self.batch_size == "auto" else self.batch_size
+        return Trainer(
+            network,
+            self._loss,
+            Adam(self.learning_rate_init, self.beta_1, self.beta_2, self.epsilon),
+            alpha=self.alpha,
+            batch_size=min(batch_size, len(samples)),
+            max_iter=self.max_iter,
+            tol=self.tol,
+            n_iter_no_change=self.n_iter_no_change,
+            max_norm=self.clip_norm,
+            random_state=random_state if self.shuffle else None,
+            score=score,
+            n_threads=resolve_n_jobs(self.n_jobs),
+            verbose=bool(self.verbose),
+            name=type(self).__name__,
+        )
+
+    def _split(
+        self, samples: Samples, random_state: np.random.RandomState
+    ) -> tuple[Samples, Samples]:
+        """Hold out a part of the samples for validation."""
+        numbers = np.arange(len(samples))
+        train, held_out = train_test_split(
+            numbers,
+            test_size=self.validation_fraction,
+            random_state=random_state,
+            stratify=self._strata(samples.targets),
+        )
+        if len(held_out) < 2:
+            raise ValueError(
+                f"early_stopping needs at least 2 samples to validate on; validation_fraction="
+                f"{self.validation_fraction} of {len(samples)} samples is {len(held_out)}"
+            )
+
+        def pick(picked: np.ndarray) -> Samples:
+            return Samples(
+                samples.sequences.subset(picked),
+                samples.targets[picked],
+                samples.weights[picked],
+            )
+
+        return pick(train), pick(held_out)
+
+    def _strata(self, targets: np.ndarray) -> np.ndarray | None:
+        """Return what a validation split is stratified by."""
+        raise NotImplementedError
+
+    def _score_outputs(self, targets: np.ndarray, outputs: np.ndarray) -> float:
+        """Return the validation score."""
+        raise NotImplementedError
+
+    def _set_fitted(
+        self, network: Network, form: SequenceForm, history: History
+    ) -> None:
+        self._network = network
+        self._form = form
+        self.n_features_in_ = form.n_features_in
+        self.n_outputs_ = network.dense.output_size
+        self.out_activation_ = self._loss.activation
+        self.n_iter_ = len(history.losses)
+        self.loss_curve_ = history.losses
+        self.loss_ = history.losses[-1]
+        early = bool(history.scores)
+        self.best_loss_ = None if early else history.best_loss
+        self.validation_scores_ = history.scores if early else None
+        self.best_validation_score_ = history.best_score if early else None
+
+    # -- predicting ------------------------------------------------------------------------
+
+    def _outputs(self, X: Any) -> np.ndarray:
+        """Return the network's outputs for X, (n_samples, n_outputs)."""
+        check_is_fitted(self)
+        validate_data(self, X, reset=False, skip_check_array=True, ensure_2d=False)
+        sequences = check_sequences(
+            X,
+            dtype=self._network.parameters.dtype,
+            estimator_name=type(self).__name__,
+            expected=self._form,
+        )
+        return self._run(self._network, sequences)
+
+    def _run(self, network: Network, sequences: Sequences) -> np.ndarray:
+        """Run a network over sequences, a batch at a time."""
+        n_threads = resolve_n_jobs(self.n_jobs)
+        outputs = np.empty(
+            (len(sequences), network.dense.output_size), network.parameters.dtype
+        )
+        for batch in _batches(sequences):
+            outputs[batch] = network.outputs(*sequences.take(batch), n_threads)
+        return outputs
+
+
+def _batches(sequences: Sequences) -> Iterator[slice]:
+    """Yield slices of sequences that together hold a bounded number of input values."""
+    ends = np.cumsum(sequences.lengths) * sequences.n_features
+    begin = 0
+    while begin < len(sequences):
+        before = 0 if begin == 0 else int(ends[begin - 1])
+        end = int(np.searchsorted(ends, before + _NUMBERS_IN_BATCH, side="right"))
+        end = max(end, begin + 1)
+        yield slice(begin, end)
+        begin = end

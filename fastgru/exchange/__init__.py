@@ -1,0 +1,1 @@
+"""Models in and out: files, and other frameworks' parameters."""

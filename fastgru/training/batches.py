@@ -1,0 +1,26 @@
+"""Minibatches of sample numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+
+def minibatches(
+    n_samples: int, batch_size: int, random_state: np.random.RandomState | None
+) -> Iterator[np.ndarray]:
+    """Yield the numbers of the samples of each minibatch of one epoch; the last may be smaller.
+
+    Parameters
+    ----------
+    n_samples, batch_size : int
+    random_state : RandomState or None
+        Shuffles the samples; None keeps their order.
+    """
+    if random_state is None:
+        order = np.arange(n_samples)
+    else:
+        order = random_state.permutation(n_samples)
+    for begin in range(0, n_samples, batch_size):
+        yield order[begin : begin + batch_size]
