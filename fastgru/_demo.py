@@ -23,7 +23,7 @@ import fastgru
 from fastgru.datasets import load_spoken_digits
 
 HIDDEN_SIZE = 64
-BATCH_SIZE = 64
+BATCH_SIZE = 32
 LEARNING_RATE = 5e-3
 TEST_FRACTION = 0.2
 

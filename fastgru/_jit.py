@@ -1,14 +1,15 @@
 """How kernels are compiled: the only file that names Numba's options.
 
-Two rules hold everywhere.  No fast-math flag at all: each of them lets the compiler round
-differently on another CPU or forget that NaN exists, and explicit vectors gain nothing from
-them.  And the cache on disk is keyed by a digest of every kernel source, because Numba itself
-looks only at the file of the decorated function and would go on running the old code of a
-helper that has changed in another file.
+Two rules hold everywhere.  No fast-math flag at all: each of them lets the compiler
+round differently on another CPU or forget that NaN exists, and explicit vectors gain
+nothing from them.  And the cache on disk is keyed by a digest of every kernel source,
+because Numba itself looks only at the file of the decorated function and would go on
+running the old code of a helper that has changed in another file.
 
-Compile time.  Numba compiles a function anew, helpers included, into each function that calls it,
-at every level of the call tree.  The few functions that hold register tiles are large, so they are
-``compiled_once`` per float type into a C function, which the others call by its symbol.
+Compile time.  Numba compiles a function anew, helpers included, into each function that
+calls it, at every level of the call tree.  The few functions that hold register tiles
+are large, so they are ``compiled_once`` per float type into a C function, which the
+others call by its symbol.
 """
 
 import hashlib
@@ -37,7 +38,7 @@ def inline(function: Callable) -> Any:
 
 
 def helper(function: Callable) -> Any:
-    """Compile a function that only kernels call; it lives in its caller's cache entry."""
+    """Compile what only kernels call; it lives in its caller's cache entry."""
     return numba.njit(**_OPTIONS)(function)
 
 
@@ -47,14 +48,15 @@ def kernel(function: Callable) -> Any:
 
 
 def parallel_kernel(function: Callable) -> Any:
-    """Compile a thin loop over independent blocks (``prange``) around a serial kernel."""
+    """Compile a thin ``prange`` over independent blocks around a serial kernel."""
     return _cached(numba.njit(parallel=True, **_OPTIONS)(function))
 
 
 def compiled_once(function: Callable) -> Any:
     """Compile a large helper once per float type; kernels call it through its symbol.
 
-    It returns nothing; a parameter annotated ``int`` is a whole number or flag, any other a pointer.
+    It returns nothing; a parameter annotated ``int`` is a whole number or flag, any
+    other a pointer.
     """
     once = _CompiledOnce(function)
 
@@ -85,7 +87,7 @@ def compiled_once(function: Callable) -> Any:
 
 
 class _CompiledOnce:
-    """The C functions, one per float type, that a ``compiled_once`` function becomes."""
+    """The C functions that a ``compiled_once`` function becomes: one per type."""
 
     def __init__(self, function: Callable) -> None:
         self.function = function
@@ -119,7 +121,7 @@ _COMPILED_ONCE: dict[int, _CompiledOnce] = {}
 
 
 def _functions_called_once(function: Callable) -> Iterator[_CompiledOnce]:
-    """Yield the ``compiled_once`` functions that a kernel calls, itself or through its helpers."""
+    """Yield the ``compiled_once`` functions that a kernel or its helpers call."""
     for name in function.__code__.co_names:
         called = function.__globals__.get(name)
         if isinstance(called, Dispatcher):
@@ -146,7 +148,8 @@ class _KernelCache(FunctionCache):
         return (*super()._index_key(sig, codegen), source_digest())
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        # Code from the cache calls the functions compiled once by symbol, so those come first.
+        # Code from the cache calls the functions compiled once by symbol, so those come
+        # first.
         arguments = sig.args if hasattr(sig, "args") else sig
         dtypes = {getattr(argument, "dtype", None) for argument in arguments}
         for dtype in dtypes & {types.float32, types.float64}:
@@ -157,8 +160,8 @@ class _KernelCache(FunctionCache):
 
 def _cached(compiled: Any) -> Any:
     """Give a function Numba's cache on disk, where there is one."""
-    # Without a place to write to (a read-only install, no home), compile in every process:
-    # a missing cache must never be an error.
+    # Without a place to write to (a read-only install, no home), compile in every
+    # process: a missing cache must never be an error.
     python_function = getattr(compiled, "py_func", None) or compiled.__wrapped__
     try:
         compiled._cache = _KernelCache(python_function)

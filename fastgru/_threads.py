@@ -1,9 +1,10 @@
 """How many threads a call may use, and when it must run on one.
 
-A parallel region is entered only when it is safe: not in a child forked from a process that had started
-threads (it would die there under GNU OpenMP), and not while another Python thread is inside one (which some
-threading layers answer by aborting the process).  The serial kernels give the same bits, so neither case
-is visible except in time.
+A parallel region is entered only when it is safe: not in a child forked from a process
+that had started threads (it would die there under GNU OpenMP), and not while another
+Python thread is inside one (which some threading layers answer by aborting the
+process).  The serial kernels give the same bits, so neither case is visible except in
+time.
 """
 
 import os
@@ -36,7 +37,7 @@ def _available() -> int:
 
 
 def get_num_threads() -> int:
-    """Return how many threads fastgru may use: at first all that Numba was started with.
+    """Return how many threads fastgru may use, at first all that Numba has.
 
     Returns
     -------
@@ -87,8 +88,8 @@ def set_num_threads(n: int) -> None:
 def resolve_n_jobs(n_jobs: int | None) -> int:
     """Return the number of threads that an estimator's ``n_jobs`` asks for.
 
-    None is all that ``get_num_threads`` allows, but 1 inside a joblib worker; negative numbers count
-    back from the number available, as in joblib.
+    None is all that ``get_num_threads`` allows, but 1 inside a joblib worker; negative
+    numbers count back from the number available, as in joblib.
     """
     if n_jobs is None:
         return 1 if _inside_joblib_worker() else get_num_threads()
@@ -106,7 +107,7 @@ def _inside_joblib_worker() -> bool:
 
 @contextmanager
 def parallel_region(n_threads: int) -> Iterator[int]:
-    """Reserve the threads for one call and yield how many it got: ``n_threads`` or 1."""
+    """Reserve the threads for one call and yield how many it got, maybe only 1."""
     global _has_started_threads
     if n_threads == 1 or _forked_after_start or not _entered.acquire(blocking=False):
         yield 1

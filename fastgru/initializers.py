@@ -10,6 +10,7 @@ def uniform(
 ) -> np.ndarray:
     """Draw numbers uniformly from [-bound, bound), in float64.
 
-    Made of 53 random bits, one exact scaling and one rounded product, so no CPU rounds otherwise.
+    Made of 53 random bits, one exact scaling and one rounded product, so no CPU rounds
+    otherwise.
     """
     return (2.0 * random_state.random_sample(shape) - 1.0) * bound

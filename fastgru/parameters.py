@@ -1,8 +1,9 @@
-"""One flat vector of numbers with named views: the parameters of a network, or their gradients.
+"""One flat vector with named views: the parameters of a network, or their gradients.
 
-An optimiser works on the flat vector; layers and users see the names, shapes and gate order of PyTorch.
-A weight is stored as the transpose of PyTorch's (one row per input of the product), because the kernels
-read and write rows of gates; the view under its name is transposed back.
+An optimiser works on the flat vector; layers and users see the names, shapes and gate
+order of PyTorch.  A weight is stored as the transpose of PyTorch's (one row per input
+of the product), because the kernels read and write rows of gates; the view under its
+name is transposed back.
 """
 
 from __future__ import annotations
@@ -60,11 +61,11 @@ class ParameterSet:
         return self._stored[name].T
 
     def stored(self, name: str) -> np.ndarray:
-        """Return the array of a name as it is stored: C-contiguous, a matrix transposed."""
+        """Return an array as it is stored: C-contiguous, a matrix transposed."""
         return self._stored[name]
 
     def part(self, prefix: str) -> ParameterSet:
-        """Return the arrays whose names begin with a prefix, without it, sharing the numbers."""
+        """Return the arrays with a prefix, under names without it, sharing memory."""
         names = [name for name in self.shapes if name.startswith(prefix)]
         shapes = {name.removeprefix(prefix): self.shapes[name] for name in names}
         begin = sum(self._stored[n].size for n in self._before(names[0]))

@@ -1,4 +1,4 @@
-"""What the estimators share: parameters, the network, fitting it and running it in batches."""
+"""What the estimators share: parameters, fitting a network, running it in batches."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from fastgru.training.losses import CrossEntropy, SquaredError
 from fastgru.training.optimizers import Adam
 from fastgru.training.trainer import History, Samples, Trainer
 
-# Numbers of input that a batch of ``predict`` holds at most (one sequence may be longer).
+# Most numbers of input in a batch of ``predict``; one sequence may be longer.
 _NUMBERS_IN_BATCH = 2**20
 
 
@@ -114,7 +114,7 @@ class GRUEstimator(BaseEstimator):
         tags.target_tags.required = True
         return tags
 
-    # -- fitting ---------------------------------------------------------------------------
+    # -- fitting --
 
     def _check_X(self, X: Any, y: Any) -> Sequences:
         """Check parameters and X of ``fit`` before anything else is done."""
@@ -128,14 +128,15 @@ class GRUEstimator(BaseEstimator):
         )
         if y is None:
             raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None."
+                f"{type(self).__name__} requires y to be passed, but the target y is "
+                "None."
             )
         return sequences
 
     def _fit_network(
         self, X: Any, sequences: Sequences, targets: np.ndarray, n_outputs: int
     ) -> None:
-        """Train a new network and then set the fitted attributes, all or none of them."""
+        """Train a new network, then set the fitted attributes, all or none of them."""
         check_consistent_length(sequences.lengths, targets)
         random_state = check_random_state(self.random_state)
         network = Network(
@@ -164,7 +165,7 @@ class GRUEstimator(BaseEstimator):
     def _make_trainer(
         self, network: Network, samples: Samples, score: Any, random_state: Any
     ) -> Trainer:
-        batch_size = 200 if self.batch_size == "auto" else self.batch_size
+        batch_size = 200 if isinstance(self.batch_size, str) else self.batch_size
         return Trainer(
             network,
             self._loss,
@@ -195,8 +196,9 @@ class GRUEstimator(BaseEstimator):
         )
         if len(held_out) < 2:
             raise ValueError(
-                f"early_stopping needs at least 2 samples to validate on; validation_fraction="
-                f"{self.validation_fraction} of {len(samples)} samples is {len(held_out)}"
+                "early_stopping needs at least 2 samples to validate on; "
+                f"validation_fraction={self.validation_fraction} of {len(samples)} "
+                f"samples is {len(held_out)}"
             )
 
         def pick(picked: np.ndarray) -> Samples:
@@ -232,7 +234,7 @@ class GRUEstimator(BaseEstimator):
         self.validation_scores_ = history.scores if early else None
         self.best_validation_score_ = history.best_score if early else None
 
-    # -- predicting ------------------------------------------------------------------------
+    # -- predicting --
 
     def _outputs(self, X: Any) -> np.ndarray:
         """Return the network's outputs for X, (n_samples, n_outputs)."""

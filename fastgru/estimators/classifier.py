@@ -16,21 +16,23 @@ from fastgru.training.losses import CrossEntropy
 class GRUClassifier(ClassifierMixin, GRUEstimator):
     """Classifier of sequences with a gated recurrent unit.
 
-    A GRU reads each sequence; a fully connected layer on its last state gives one logit per class.  Trained by
-    minibatches on the softmax cross-entropy.  The same ``random_state`` and data give the same model to the bit,
-    on any CPU and with any number of threads.
+    A GRU reads each sequence; a fully connected layer on its last state gives one logit
+    per class.  Trained by minibatches on the softmax cross-entropy.  The same
+    ``random_state`` and data give the same model to the bit, on any CPU and with any
+    number of threads.
 
     Parameters
     ----------
     hidden_size : int, default=64
         Number of units of the GRU.
     reset_after : bool, default=True
-        Whether the reset gate acts after the product with the recurrent weights, see :class:`fastgru.GRU`.
+        Whether the reset gate acts after the product with the recurrent weights, see
+        :class:`fastgru.GRU`.
     solver : {"adam"}, default="adam"
         Optimiser.
     alpha : float, default=0.0001
-        Strength of the L2 penalty on weights (not biases), divided by the samples of a minibatch as in
-        ``MLPClassifier``.
+        Strength of the L2 penalty on weights (not biases), divided by the samples of a
+        minibatch as in ``MLPClassifier``.
     batch_size : int or "auto", default="auto"
         Samples of a minibatch; "auto" is ``min(200, n_samples)``.
     learning_rate_init : float, default=0.001
@@ -42,12 +44,13 @@ class GRUClassifier(ClassifierMixin, GRUEstimator):
     random_state : int, RandomState instance or None, default=None
         Draws the first weights, the validation split and the order of the samples.
     tol : float, default=1e-4
-        Training stops when the loss (with ``early_stopping`` the validation score) has not become better by
-        this for ``n_iter_no_change`` epochs.
+        Training stops when the loss (with ``early_stopping`` the validation score) has
+        not become better by this for ``n_iter_no_change`` epochs.
     verbose : bool or int, default=False
         Whether to show a progress bar over the epochs, with loss and validation score.
     early_stopping : bool, default=False
-        Whether to hold out a validation set, stop by its score and keep the weights that scored best.
+        Whether to hold out a validation set, stop by its score and keep the weights
+        that scored best.
     validation_fraction : float, default=0.1
         Share of the samples to hold out, in (0, 1); used with ``early_stopping``.
     n_iter_no_change : int, default=10
@@ -57,9 +60,11 @@ class GRUClassifier(ClassifierMixin, GRUEstimator):
     epsilon : float, default=1e-8
         Added to the denominator of Adam.
     clip_norm : float or None, default=1.0
-        Largest Euclidean norm of a minibatch's gradient, longer ones are scaled down; None for no limit.
+        Largest Euclidean norm of a minibatch's gradient, longer ones are scaled down;
+        None for no limit.
     n_jobs : int or None, default=None
-        Threads; None is all that :func:`fastgru.get_num_threads` allows, 1 inside a joblib worker.
+        Threads; None is all that :func:`fastgru.get_num_threads` allows, 1 inside a
+        joblib worker.
     dtype : {"float32", "float64"}, default="float32"
         Type of the network's numbers.
 
@@ -80,7 +85,8 @@ class GRUClassifier(ClassifierMixin, GRUEstimator):
     loss_curve_ : list of float
         Mean loss of each epoch.
     validation_scores_ : list of float or None
-        Accuracy on the validation set after each epoch; None without ``early_stopping``.
+        Accuracy on the validation set after each epoch; None without
+        ``early_stopping``.
     best_validation_score_ : float or None
         Highest of these.
     out_activation_ : str
@@ -107,7 +113,9 @@ class GRUClassifier(ClassifierMixin, GRUEstimator):
     >>> rng = np.random.default_rng(0)
     >>> X = [rng.normal(size=(length, 2)) for length in rng.integers(5, 15, size=40)]
     >>> y = ["rising" if x[:, 0].sum() > 0 else "falling" for x in X]
-    >>> clf = GRUClassifier(16, max_iter=40, tol=0, learning_rate_init=0.02, random_state=0)
+    >>> clf = GRUClassifier(
+    ...     16, max_iter=40, tol=0, learning_rate_init=0.02, random_state=0
+    ... )
     >>> clf.fit(X, y).score(X, y) > 0.9  # doctest: +SKIP
     True
     """
@@ -119,9 +127,11 @@ class GRUClassifier(ClassifierMixin, GRUEstimator):
 
         Parameters
         ----------
-        X : ndarray of shape (n_samples, n_timesteps, n_features), list of ndarray of shape (n_timesteps_i, n_features), \
-or ndarray of shape (n_samples, n_timesteps)
-            Sequences.  In a 3-D array, steps at the end that are NaN in every feature are padding.
+        X : array-like, or list of array-like
+            Sequences: an array of shape (n_samples, n_timesteps, n_features), in which
+            steps at the end that are NaN in every feature are padding; a list of arrays
+            of shape (n_timesteps_i, n_features); or an array of shape
+            (n_samples, n_timesteps), one number per step.
         y : array-like of shape (n_samples,)
             Class labels.
 
@@ -142,7 +152,8 @@ or ndarray of shape (n_samples, n_timesteps)
         classes, numbers = np.unique(y, return_inverse=True)
         if len(classes) < 2:
             raise ValueError(
-                f"{type(self).__name__} needs samples of at least 2 classes, got 1 class: {classes[0]!r}"
+                f"{type(self).__name__} needs samples of at least 2 classes, "
+                f"got 1 class: {classes[0]!r}"
             )
         self._fit_network(X, sequences, numbers.astype(np.int64), len(classes))
         self.classes_ = classes

@@ -16,21 +16,29 @@ from fastgru.training.losses import SquaredError
 class GRURegressor(RegressorMixin, GRUEstimator):
     """Regressor on sequences with a gated recurrent unit.
 
-    A GRU reads each sequence; a fully connected layer on its last state gives the prediction.  Trained by
-    minibatches on half the mean squared error.  The same ``random_state`` and data give the same model to the
-    bit, on any CPU and with any number of threads.
+    A GRU reads each sequence; a fully connected layer on its last state gives the
+    prediction.  Trained by minibatches on half the mean squared error.  The same
+    ``random_state`` and data give the same model to the bit, on any CPU and with any
+    number of threads.
 
     Parameters
     ----------
-    hidden_size, reset_after, solver, alpha, batch_size, learning_rate_init, max_iter, shuffle, random_state, tol, \
-verbose, early_stopping, validation_fraction, n_iter_no_change, beta_1, beta_2, epsilon, clip_norm, n_jobs, dtype
-        As for :class:`fastgru.GRUClassifier`; with ``early_stopping`` the validation score is R squared.
+    hidden_size, reset_after
+        As for :class:`fastgru.GRUClassifier`.
+    solver, alpha, batch_size, learning_rate_init, max_iter, shuffle, random_state, tol
+        As for :class:`fastgru.GRUClassifier`.
+    verbose, early_stopping, validation_fraction, n_iter_no_change
+        As for :class:`fastgru.GRUClassifier`; the validation score is R squared.
+    beta_1, beta_2, epsilon, clip_norm, n_jobs, dtype
+        As for :class:`fastgru.GRUClassifier`.
 
     Attributes
     ----------
     n_outputs_ : int
         Number of targets per sequence.
-    n_features_in_, n_iter_, loss_, best_loss_, loss_curve_, validation_scores_, best_validation_score_
+    n_features_in_, n_iter_, loss_, best_loss_, loss_curve_
+        As for :class:`fastgru.GRUClassifier`.
+    validation_scores_, best_validation_score_
         As for :class:`fastgru.GRUClassifier`.
     out_activation_ : str
         "identity".
@@ -55,7 +63,9 @@ verbose, early_stopping, validation_fraction, n_iter_no_change, beta_1, beta_2, 
     >>> rng = np.random.default_rng(0)
     >>> X = rng.uniform(-1, 1, size=(60, 10, 1))
     >>> y = X[:, -3:, 0].sum(axis=1)
-    >>> reg = GRURegressor(16, max_iter=60, tol=0, learning_rate_init=0.02, random_state=0)
+    >>> reg = GRURegressor(
+    ...     16, max_iter=60, tol=0, learning_rate_init=0.02, random_state=0
+    ... )
     >>> reg.fit(X, y).score(X, y) > 0.9  # doctest: +SKIP
     True
     """
@@ -72,9 +82,11 @@ verbose, early_stopping, validation_fraction, n_iter_no_change, beta_1, beta_2, 
 
         Parameters
         ----------
-        X : ndarray of shape (n_samples, n_timesteps, n_features), list of ndarray of shape (n_timesteps_i, n_features), \
-or ndarray of shape (n_samples, n_timesteps)
-            Sequences.  In a 3-D array, steps at the end that are NaN in every feature are padding.
+        X : array-like, or list of array-like
+            Sequences: an array of shape (n_samples, n_timesteps, n_features), in which
+            steps at the end that are NaN in every feature are padding; a list of arrays
+            of shape (n_timesteps_i, n_features); or an array of shape
+            (n_samples, n_timesteps), one number per step.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
 

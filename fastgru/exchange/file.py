@@ -1,7 +1,7 @@
 """Models in files: safetensors for the numbers, JSON in its header for the rest.
 
-Loading runs no code from the file: it names one of a few classes known here, and its content is checked
-against a digest.
+Loading runs no code from the file: it names one of a few classes known here, and its
+content is checked against a digest.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ _FORMAT = "fastgru-1"
 def save(model: Any, path: str | os.PathLike[str]) -> None:
     """Write a layer or a fitted estimator to a file.
 
-    The file appears whole or not at all: an interruption leaves what stood there before.
+    The file appears whole or not at all: an interruption leaves what stood there
+    before.
 
     Parameters
     ----------
@@ -33,7 +34,8 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     TypeError
-        If the model is of another class, or a parameter or class label of a kind that a file cannot hold.
+        If the model is of another class, or a parameter or class label of a kind that a
+        file cannot hold.
     sklearn.exceptions.NotFittedError
         If an estimator is not fitted.
     OSError
@@ -52,7 +54,8 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     ...     path = pathlib.Path(folder) / "gru.safetensors"
     ...     fastgru.save(gru, path)
     ...     same = fastgru.load(path)
-    >>> bool((same.state_dict()["weight_hh_l0"] == gru.state_dict()["weight_hh_l0"]).all())
+    >>> saved, loaded = gru.state_dict(), same.state_dict()
+    >>> bool((loaded["weight_hh_l0"] == saved["weight_hh_l0"]).all())
     True
     """
     from safetensors.numpy import save as to_bytes
@@ -130,7 +133,7 @@ def _write_whole(path: Path, content: bytes) -> None:
         raise
 
 
-# -- what a model is made of -------------------------------------------------------------------
+# -- what a model is made of --
 
 
 def _describe(model: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

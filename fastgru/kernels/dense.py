@@ -17,7 +17,7 @@ from fastgru.kernels.products import (
     product,
     vectors_for,
 )
-from fastgru.kernels.simd import REGISTERS, aligned, lanes, pointer
+from fastgru.kernels.simd import ALIGNMENT, REGISTERS, aligned, lanes, pointer, slack
 
 _ROWS = 64
 
@@ -27,7 +27,8 @@ def packed_dense_size(n_inputs: int, n_outputs: int, itemsize: int) -> int:
     wide = REGISTERS.size // itemsize
     padded_inputs = -(-n_inputs // wide) * wide
     padded_outputs = -(-n_outputs // wide) * wide
-    return (1 + n_inputs) * padded_outputs + n_outputs * padded_inputs + 2 * wide
+    numbers = (1 + n_inputs) * padded_outputs + n_outputs * padded_inputs
+    return numbers + ALIGNMENT // itemsize
 
 
 @inline
@@ -82,8 +83,8 @@ def _forward_rows(y, x, packed_array, work):
 @kernel
 def dense_forward(y, x, packed):
     """Compute y = x W + b; y : (rows, outputs), written, x : (rows, inputs)."""
-    wide = lanes(pointer(x))
-    work = np.empty(_ROWS * _padded(y.shape[1], pointer(x)) + wide, x.dtype)
+    address = pointer(x)
+    work = np.empty(_ROWS * _padded(y.shape[1], address) + slack(address), x.dtype)
     _forward_rows(y, x, packed, work)
 
 
@@ -151,6 +152,6 @@ def dense_backward(d_x, d_weight, d_bias, x, d_y, packed):
     padded_in = _padded(x.shape[1], address)
     padded_out = _padded(d_y.shape[1], address)
     size = TERMS * padded_out + (x.shape[1] + 1) * padded_out
-    size += (TERMS + 1) * padded_in + (3 * TERMS + 1) * lanes(address)
+    size += (TERMS + 1) * padded_in + 3 * TERMS * lanes(address) + slack(address)
     work = np.empty(size, x.dtype)
     _backward_rows(d_x, d_weight, d_bias, x, d_y, packed, work)

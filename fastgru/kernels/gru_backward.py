@@ -44,6 +44,7 @@ from fastgru.kernels.simd import (
     load,
     load_lanes,
     pointer,
+    slack,
     store,
     store_lanes,
 )
@@ -269,7 +270,7 @@ def gru_backward_rows(
     wide = lanes(pointer(tape))
     padded = vectors_for(n_units, pointer(tape)) * wide
     together = min(_ROWS_TOGETHER, last - first)
-    work = np.empty((2 * together + 1) * padded + 2 * wide, tape.dtype)
+    work = np.empty((2 * together + 1) * padded + slack(pointer(tape)), tape.dtype)
     n_parts = (last - first + _ROWS_TOGETHER - 1) // _ROWS_TOGETHER
     for part in range(n_parts):
         _back_together(
@@ -335,7 +336,7 @@ def gru_input_gradient_rows(d_x, tape, packed, steps, first_row, last_row, d_h_0
     """Compute the gradient of x for packed rows first_row to last_row - 1."""
     wide = lanes(pointer(tape))
     padded = vectors_for(d_x.shape[1], pointer(tape)) * wide
-    work = np.empty((_ROWS_TOGETHER + 1) * padded + wide, tape.dtype)
+    work = np.empty((_ROWS_TOGETHER + 1) * padded + slack(pointer(tape)), tape.dtype)
     _input_gradient_rows(d_x, tape, packed, steps, first_row, last_row, d_h_0, work)
 
 
@@ -559,7 +560,7 @@ def gru_weight_gradient_share(
     """Compute one worker's share of the gradients of the weights and biases."""
     wide = lanes(pointer(tape))
     gathered = 0 if is_uniform(steps) else TERMS * d_weight_hh.shape[0]
-    work = np.empty(TERMS * 3 * wide + gathered + 2 * wide, tape.dtype)
+    work = np.empty(TERMS * 3 * wide + gathered + slack(pointer(tape)), tape.dtype)
     _weight_gradient_share(
         d_weight_ih,
         d_weight_hh,
@@ -585,7 +586,7 @@ def _zero_sums(n_inputs, n_units, tape):
     row = (
         vectors_for(2 * n_units, pointer(tape)) + vectors_for(n_units, pointer(tape))
     ) * wide
-    return np.zeros((n_inputs + n_units + 2) * row + wide, tape.dtype)
+    return np.zeros((n_inputs + n_units + 2) * row + slack(pointer(tape)), tape.dtype)
 
 
 # -- all passes --------------------------------------------------------------------------------

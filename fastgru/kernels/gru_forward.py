@@ -39,6 +39,7 @@ from fastgru.kernels.simd import (
     lanes,
     load,
     pointer,
+    slack,
     store,
     store_lanes,
     tile_3,
@@ -514,12 +515,11 @@ def _work_size(rows, n_inputs, n_units, reset_after, address):
     before_row = _before_row(n_units, reset_after, address)
     rows_ahead = _rows_ahead(rows, before_row)
     return (
-        2 * wide
-        + 2 * rows * padded
+        2 * rows * padded
         + max(TILE_ROWS * 3 * wide, rows * padded)
         + 3 * rows * padded
         + rows_ahead * (before_row + n_inputs)
-        + wide
+        + slack(address)
     )
 
 

@@ -30,10 +30,7 @@ from fastgru.kernels.products import (
     panels_for,
     vectors_for,
 )
-from fastgru.kernels.simd import REGISTERS, aligned, lanes, pointer
-
-# Slack in numbers, so that a part can begin at a cache line wherever the array stands.
-_SLACK = 2 * REGISTERS.size
+from fastgru.kernels.simd import ALIGNMENT, REGISTERS, aligned, lanes, pointer
 
 
 def packed_size(input_size: int, hidden_size: int, itemsize: int) -> int:
@@ -42,7 +39,8 @@ def packed_size(input_size: int, hidden_size: int, itemsize: int) -> int:
     padded_hidden = -(-hidden_size // wide) * wide
     padded_input = -(-input_size // wide) * wide
     forward = 3 * padded_hidden * (input_size + hidden_size) + 4 * padded_hidden
-    return forward + 3 * hidden_size * (padded_hidden + padded_input) + _SLACK
+    backward = 3 * hidden_size * (padded_hidden + padded_input)
+    return forward + backward + ALIGNMENT // itemsize
 
 
 @inline

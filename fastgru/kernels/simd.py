@@ -71,6 +71,7 @@ def _host_features() -> str:
 
 REGISTERS = choose_registers(_host_features(), platform.machine())
 TILE_ROWS = REGISTERS.tile_rows
+ALIGNMENT = 64  # bytes of a cache line, and of the largest register
 TILE_VECTORS = 3
 
 _INT64 = ir.IntType(64)
@@ -144,12 +145,22 @@ def aligned(typingctx, address):
 
     def codegen(context, builder, sig, args):
         as_int = builder.ptrtoint(args[0], _INT64)
-        up = builder.add(as_int, ir.Constant(_INT64, 63))
+        up = builder.add(as_int, ir.Constant(_INT64, ALIGNMENT - 1))
         return builder.inttoptr(
-            builder.and_(up, ir.Constant(_INT64, -64)), args[0].type
+            builder.and_(up, ir.Constant(_INT64, -ALIGNMENT)), args[0].type
         )
 
     return address(address), codegen
+
+
+@intrinsic
+def slack(typingctx, address):
+    """Return how many numbers more than it holds an array needs, to be ``aligned`` (a constant)."""
+
+    def codegen(context, builder, sig, args):
+        return ir.Constant(_INT64, ALIGNMENT * 8 // sig.args[0].dtype.bitwidth)
+
+    return types.intp(address), codegen
 
 
 @intrinsic
@@ -206,17 +217,19 @@ def _write(context, builder, sig, args):
     return context.get_dummy_value()
 
 
+def _number_size(vector_type):
+    return 4 if vector_type.element.intrinsic_name == "f32" else 8
+
+
 def _load(builder, address, vector_type):
     value = builder.load(builder.bitcast(address, vector_type.as_pointer()))
-    value.align = vector_type.element.intrinsic_name == "f32" and 4 or 8
+    value.align = _number_size(vector_type)
     return value
 
 
 def _store(builder, value, address):
     place = builder.bitcast(address, value.type.as_pointer())
-    builder.store(value, place).align = (
-        value.type.element.intrinsic_name == "f32" and 4 or 8
-    )
+    builder.store(value, place).align = _number_size(value.type)
 
 
 @intrinsic

@@ -1,1 +1,1 @@
-"""Layers: parameters and kernels together, each with its forward pass and its pullback."""
+"""Layers: parameters and kernels together, with a forward pass and its pullback."""

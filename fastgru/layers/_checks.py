@@ -1,4 +1,4 @@
-"""Checks of what users pass to layers, with errors that name what came and what was expected."""
+"""Checks of what users pass to layers; errors name what came and what was expected."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ def check_size(name: str, value: Any) -> int:
     """Return a size as an int, or say why it is none."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral):
         raise TypeError(
-            f"{name} must be a whole number, got {value!r} of type {type(value).__name__}"
+            f"{name} must be a whole number, got {value!r} "
+            f"of type {type(value).__name__}"
         )
     if value < 1:
         raise ValueError(f"{name} must be at least 1, got {value}")
@@ -23,7 +24,8 @@ def check_flag(name: str, value: Any) -> bool:
     """Return a flag as a bool, or say why it is none."""
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(
-            f"{name} must be True or False, got {value!r} of type {type(value).__name__}"
+            f"{name} must be True or False, got {value!r} "
+            f"of type {type(value).__name__}"
         )
     return bool(value)
 
@@ -67,8 +69,13 @@ def check_shape(name: str, array: np.ndarray, expected: tuple[int, ...]) -> np.n
 
 
 def check_lengths(lengths: Any, batch: int, n_steps: int) -> np.ndarray:
-    """Return the lengths of ``batch`` sequences of at most ``n_steps`` steps as int64."""
-    array = np.asarray(lengths)
+    """Return as int64 the lengths of ``batch`` sequences of at most ``n_steps``."""
+    try:
+        array = np.asarray(lengths)
+    except ValueError as error:
+        raise ValueError(
+            f"lengths must be 1-D, one per sequence, got {lengths!r}"
+        ) from error
     if array.ndim != 1:
         raise ValueError(
             f"lengths must be 1-D, one per sequence, got shape {array.shape}"
@@ -78,14 +85,17 @@ def check_lengths(lengths: Any, batch: int, n_steps: int) -> np.ndarray:
             f"lengths must name {batch} lengths, one per sequence, got {array.size}"
         )
     if array.dtype.kind not in "iu":
-        whole = array.dtype.kind == "f" and bool(np.all(array == np.floor(array)))
+        whole = array.dtype.kind == "f" and bool(
+            np.all(np.isfinite(array) & (array == np.floor(array)))
+        )
         if array.size > 0 and not whole:
             raise ValueError(f"lengths must be whole numbers, got {lengths!r}")
     array = array.astype(np.int64)
     if array.size > 0 and (array.min() < 0 or array.max() > n_steps):
         wrong = int(np.flatnonzero((array < 0) | (array > n_steps))[0])
         raise ValueError(
-            f"lengths must be from 0 to {n_steps} steps, got {array[wrong]} for sequence {wrong}"
+            f"lengths must be from 0 to {n_steps} steps, got {array[wrong]} "
+            f"for sequence {wrong}"
         )
     return array
 
@@ -101,10 +111,10 @@ class _Alias:
 
 
 def readable(array: np.ndarray) -> np.ndarray:
-    """Return the array C-contiguous and of the one Numba type that kernels are compiled for.
+    """Return the array C-contiguous and of the one type that kernels are compiled for.
 
-    Numba takes a read-only array for another type, which would compile everything again; kernels only
-    read what passes through here.
+    Numba takes a read-only array for another type, which would compile everything
+    again; kernels only read what passes through here.
     """
     array = np.ascontiguousarray(array)
     return array if array.flags.writeable else np.asarray(_Alias(array))

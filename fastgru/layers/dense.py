@@ -19,7 +19,8 @@ class Dense:
     Parameters
     ----------
     parameters : ParameterSet
-        ``weight`` of shape (outputs, inputs) and ``bias`` of shape (outputs,), PyTorch's ``nn.Linear``.
+        ``weight`` of shape (outputs, inputs) and ``bias`` of shape (outputs,),
+        PyTorch's ``nn.Linear``.
     """
 
     def __init__(self, parameters: ParameterSet) -> None:

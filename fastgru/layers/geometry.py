@@ -67,9 +67,8 @@ class Geometry:
     @classmethod
     def _sorted(cls, lengths: np.ndarray, first: np.ndarray, step: int) -> Geometry:
         order = np.argsort(-lengths, kind="stable")
-        ended = np.cumsum(np.bincount(lengths))[
-            :-1
-        ]  # sequences that do not run at step t
+        # How many have ended by step t; there is a step 0 even when all lengths are 0.
+        ended = np.cumsum(np.bincount(lengths, minlength=2))[:-1]
         starts = np.concatenate([[0], np.cumsum(lengths.size - ended)]).astype(np.int64)
         n_rows = int(starts[-1])
         first = np.ascontiguousarray(first[order], np.int64)

@@ -63,12 +63,13 @@ class GRU:
     batch_first : bool, default=False
         Whether x and output are (B, T, ...) and not (T, B, ...).
     reset_after : bool, default=True
-        Whether the reset gate acts after the product with the recurrent weights, as in PyTorch and cuDNN,
-        or before it, as in the paper [1]_.
+        Whether the reset gate acts after the product with the recurrent weights, as in
+        PyTorch and cuDNN, or before it, as in the paper [1]_.
     dtype : {numpy.float32, numpy.float64}, default=numpy.float32
         Type of parameters, inputs and outputs.
     random_state : int, RandomState instance or None, default=None
-        Draws the first parameters, uniform in plus or minus ``1 / sqrt(hidden_size)`` as PyTorch's are.
+        Draws the first parameters, uniform in plus or minus ``1 / sqrt(hidden_size)``
+        as PyTorch's are.
 
     Raises
     ------
@@ -79,13 +80,14 @@ class GRU:
 
     Notes
     -----
-    A call never writes to the layer, so any number of threads may call one layer at once.  A row's result is
-    the same bits whatever batch it sits in and however many threads run.  NaN in a sequence stays in it.
+    A call never writes to the layer, so any number of threads may call one layer at
+    once.  A row's result is the same bits whatever batch it sits in and however many
+    threads run.  NaN in a sequence stays in it.
 
     References
     ----------
-    .. [1] Cho et al. (2014), "Learning phrase representations using RNN encoder-decoder for statistical
-       machine translation", arXiv:1406.1078, section 2.3.
+    .. [1] Cho et al. (2014), "Learning phrase representations using RNN encoder-decoder
+       for statistical machine translation", arXiv:1406.1078, section 2.3.
 
     Examples
     --------
@@ -128,12 +130,13 @@ class GRU:
 
     def __repr__(self) -> str:
         return (
-            f"GRU({self.input_size}, {self.hidden_size}, batch_first={self.batch_first}, "
-            f"reset_after={self.reset_after}, dtype={self.dtype})"
+            f"GRU({self.input_size}, {self.hidden_size}, "
+            f"batch_first={self.batch_first}, reset_after={self.reset_after}, "
+            f"dtype={self.dtype})"
         )
 
     def settings(self) -> dict[str, Any]:
-        """Return the constructor's arguments but ``random_state``, as plain Python values.
+        """Return the constructor's arguments but ``random_state`` as plain values.
 
         Returns
         -------
@@ -167,8 +170,9 @@ class GRU:
         Returns
         -------
         dict of str to ndarray
-            ``weight_ih_l0`` (3H, I), ``weight_hh_l0`` (3H, H), ``bias_ih_l0`` (3H,), ``bias_hh_l0`` (3H,), gates
-            in the order r, z, n: the names, shapes and order of ``torch.nn.GRU``.
+            ``weight_ih_l0`` (3H, I), ``weight_hh_l0`` (3H, H), ``bias_ih_l0`` (3H,),
+            ``bias_hh_l0`` (3H,), gates in the order r, z, n: the names, shapes and
+            order of ``torch.nn.GRU``.
 
         Examples
         --------
@@ -184,7 +188,8 @@ class GRU:
         Parameters
         ----------
         state_dict : mapping of str to array-like
-            As ``state_dict`` returns it; the one of a ``torch.nn.GRU`` of the same sizes fits.
+            As ``state_dict`` returns it; the one of a ``torch.nn.GRU`` of the same
+            sizes fits.
 
         Raises
         ------
@@ -210,12 +215,13 @@ class GRU:
         Parameters
         ----------
         x : ndarray of shape (T, B, I), (B, T, I) with ``batch_first``, or (T, I)
-            Input, of the layer's dtype.  Read where it stands, without a copy, if it is C-contiguous in either
-            order of its first two axes and ``lengths`` is None.
+            Input, of the layer's dtype.  Read where it stands, without a copy, if it is
+            C-contiguous in either order of its first two axes and ``lengths`` is None.
         h_0 : ndarray of shape (1, B, H), or (1, H) for one sequence, default=None
             Initial state; None means zeros.
         lengths : array-like of int of shape (B,), default=None
-            Number of valid steps of each sequence, in any order, from 0 to T; None means T.
+            Number of valid steps of each sequence, in any order, from 0 to T; None
+            means T.
 
         Returns
         -------
@@ -242,19 +248,22 @@ class GRU:
     def vjp(
         self, x: np.ndarray, h_0: np.ndarray | None = None, lengths: Any = None
     ) -> tuple[np.ndarray, np.ndarray, Pullback]:
-        """Run the layer and return, besides, the function that takes gradients back through it.
+        """Run the layer and return, besides, what takes gradients back through it.
 
         Parameters
         ----------
         x, h_0, lengths
-            As for a call.  The tape keeps its own copy of x, so the caller may change x afterwards.
+            As for a call.  The tape keeps its own copy of x, so the caller may change x
+            afterwards.
 
         Returns
         -------
         output, h_n : ndarray
-            As for a call, the same bits; ``output`` is read-only, since the tape may share its memory.
+            As for a call, the same bits; ``output`` is read-only, since the tape may
+            share its memory.
         pullback : callable
-            ``pullback(d_output, d_h_n=None)`` returns :class:`GRUGradients`; it can be called once.
+            ``pullback(d_output, d_h_n=None)`` returns :class:`GRUGradients`; it can be
+            called once.
 
         Raises
         ------
@@ -276,7 +285,8 @@ class GRU:
         ((7, 2, 3), (12,))
         """
         call = self._check_call(x, h_0, lengths)
-        # Packed rows of equally long sequences are time-major: then the tape's states are the output.
+        # Packed rows of equally long sequences are time-major: then the tape's states
+        # are the output.
         shares = call.geometry.is_equal and not call.batch_first
         output = None if shares else call.empty_output(self.hidden_size, self.dtype)
         rows = None if output is None else output.reshape(-1, self.hidden_size)
@@ -291,7 +301,7 @@ class GRU:
         return user_output, call.state_to_user(h_n), Pullback(self, call, tape)
 
     def _check_call(self, x: Any, h_0: Any, lengths: Any) -> _Call:
-        """Check the arguments of a call and bring them to the form that the kernels read."""
+        """Check the arguments of a call and bring them to the form kernels read."""
         x = check_array("x", x, self.dtype)
         if x.ndim not in (2, 3):
             raise ValueError(
@@ -305,13 +315,12 @@ class GRU:
             )
         batched = x.ndim == 3
         batch_first = self.batch_first and batched
+        shape = x.shape
         if not batched:
             x = x[:, np.newaxis]
         n_steps, batch = x.shape[1::-1] if batch_first else x.shape[:2]
         if n_steps == 0:
-            raise ValueError(
-                f"x must have at least 1 time step, got 0: shape {x.shape}"
-            )
+            raise ValueError(f"x must have at least 1 time step, got 0: shape {shape}")
         if h_0 is not None:
             h_0 = check_array("h_0", h_0, self.dtype)
             expected = (
@@ -319,7 +328,8 @@ class GRU:
             )
             h_0 = readable(check_shape("h_0", h_0, expected))
             h_0 = h_0.reshape(batch, self.hidden_size)
-        # An array that is contiguous with its first two axes swapped is read as it stands.
+        # An array that is contiguous with its first two axes swapped is read as it
+        # stands.
         swapped = not x.flags.c_contiguous and x.transpose(1, 0, 2).flags.c_contiguous
         if swapped:
             x, batch_first = x.transpose(1, 0, 2), not batch_first
@@ -384,7 +394,8 @@ class Pullback:
         Parameters
         ----------
         d_output : ndarray of the shape of output, or None
-            Gradient of the output; None means zeros.  What stands past the end of a sequence is not read.
+            Gradient of the output; None means zeros.  What stands past the end of a
+            sequence is not read.
         d_h_n : ndarray of the shape of h_n, default=None
             Gradient of the final state; None means zeros.
 
@@ -403,7 +414,8 @@ class Pullback:
         batch = call.geometry.batch
         if self._tape is None:
             raise RuntimeError(
-                "this pullback was already called and its tape is used up; call vjp again"
+                "this pullback was already called and its tape is used up; "
+                "call vjp again"
             )
         if d_output is not None:
             d_output = check_array("d_output", d_output, layer.dtype)

@@ -1,6 +1,7 @@
 """A recurrent network with a head: sequences in, one row of outputs per sequence.
 
-GRU over each sequence, its last state, a fully connected layer.  Its parameters are one flat vector.
+GRU over each sequence, its last state, a fully connected layer.  Its parameters are one
+flat vector.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from fastgru.layers.geometry import Geometry
 from fastgru.layers.recurrence import Recurrence, parameter_shapes
 from fastgru.parameters import ParameterSet
 
-# (d_outputs, outputs) -> sum of the losses of the rows; writes the gradient to the first.
+# (d_outputs, outputs) -> sum of the rows' losses; writes the gradient to the first.
 BatchLoss = Callable[[np.ndarray, np.ndarray], float]
 
 
@@ -32,12 +33,14 @@ class Network:
     dtype : numpy dtype
         float32 or float64.
     random_state : RandomState, default=None
-        Draws the parameters, uniform in plus or minus ``1 / sqrt(hidden_size)``; None leaves them zero.
+        Draws the parameters, uniform in plus or minus ``1 / sqrt(hidden_size)``; None
+        leaves them zero.
 
     Attributes
     ----------
     parameters : ParameterSet
-        ``gru.weight_ih_l0`` and so on, ``dense.weight``, ``dense.bias``.  After changing it, call ``pack``.
+        ``gru.weight_ih_l0`` and so on, ``dense.weight``, ``dense.bias``.  After
+        changing it, call ``pack``.
     """
 
     def __init__(
@@ -124,7 +127,8 @@ class Network:
         values, lengths, n_threads
             As for ``outputs``.
         loss : callable
-            ``loss(d_outputs, outputs)`` returns the sum and writes the gradient to its first argument.
+            ``loss(d_outputs, outputs)`` returns the sum and writes the gradient to its
+            first argument.
         gradients : ParameterSet
             Written; made by ``parameters.like()``.
         """

@@ -1,7 +1,7 @@
-"""One direction of one recurrent layer on tables of rows: what ``GRU`` and ``Network`` share.
+"""One direction of one layer on tables of rows: what ``GRU`` and ``Network`` share.
 
-It holds the packed weights and knows nothing of users' shapes: inputs are 2-D tables of rows, and a
-``Geometry`` says where each step stands.
+It holds the packed weights and knows nothing of users' shapes: inputs are 2-D tables of
+rows, and a ``Geometry`` says where each step stands.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from fastgru.parameters import ParameterSet
 
 NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
-# Multiply-adds below which entering a parallel region costs more than it saves, and sequences below
-# which a block of them does not fill the register tile.
+# Multiply-adds below which entering a parallel region costs more than it saves, and
+# sequences below which a block of them does not fill the register tile.
 _SMALLEST_PARALLEL = 200_000
 _SMALLEST_BLOCK = 4
 
@@ -46,10 +46,10 @@ class Tape:
 
     geometry: Geometry
     gates: np.ndarray  # (n_rows * 4H + slack,), packed rows of [hn r z n]
-    states: (
-        np.ndarray
-    )  # ((batch + n_rows) * H + slack,), initial states, then packed rows
+    # ((batch + n_rows) * H + slack,), initial states, then packed rows
+    states: np.ndarray
     inputs: np.ndarray  # (n_rows * I,), packed rows
+    version: int  # of the weights
 
     def packed_states(self, hidden_size: int) -> np.ndarray:
         """Return the state of each packed row, (n_rows, H), a view."""
@@ -82,12 +82,14 @@ class Recurrence:
         self.dtype = parameters.dtype
         size = packed_size(self.input_size, self.hidden_size, self.dtype.itemsize)
         self._packed = np.zeros(size, self.dtype)
+        self._version = 0
         self.pack()
 
     def pack(self) -> None:
         """Bring the packed weights up to date; called whenever parameters were set."""
         stored = [self.parameters.stored(name + self.suffix) for name in NAMES]
         pack_gru(self._packed, *stored, self.reset_after)
+        self._version += 1
 
     def empty(self, *shape: int) -> np.ndarray:
         """Return an array of this layer's dtype, not filled."""
@@ -150,6 +152,7 @@ class Recurrence:
             self.empty(n_rows * 4 * self.hidden_size + slack),
             self.empty((batch + n_rows) * self.hidden_size + slack),
             self.empty(n_rows * self.input_size),
+            self._version,
         )
         h_n = self.empty(batch, self.hidden_size)
         arguments = (
@@ -187,12 +190,22 @@ class Recurrence:
         Parameters
         ----------
         gradients : written under this layer's names
-        d_output : (rows, H) or None; d_h_n : (B, H) or None; d_x : (rows, I), written, or None
+        d_output : (rows, H) or None; d_h_n : (B, H) or None
+        d_x : (rows, I), written, or None
 
         Returns
         -------
         d_h_0 : (B, H)
+
+        Raises
+        ------
+        RuntimeError
+            If the weights were set since the tape was recorded.
         """
+        if tape.version != self._version:
+            raise RuntimeError(
+                "the parameters were set after vjp recorded this tape; call vjp again"
+            )
         geometry = tape.geometry
         d_h_0 = self.empty(geometry.batch, self.hidden_size)
         stored = [gradients.stored(name + self.suffix) for name in NAMES]

@@ -10,7 +10,7 @@ import numpy as np
 def minibatches(
     n_samples: int, batch_size: int, random_state: np.random.RandomState | None
 ) -> Iterator[np.ndarray]:
-    """Yield the numbers of the samples of each minibatch of one epoch; the last may be smaller.
+    """Yield the sample numbers of each minibatch of an epoch; the last may be smaller.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Losses of a batch with their gradients, and what turns a network's outputs into predictions."""
+"""Losses of a batch with their gradients, and what makes predictions of outputs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fastgru.kernels import losses as kernels
 
 
 class CrossEntropy:
-    """Softmax cross-entropy: targets are class numbers (n,), outputs logits (n, n_classes)."""
+    """Softmax cross-entropy: targets are class numbers (n,), outputs (n, n_classes)."""
 
     activation = "softmax"
 
@@ -23,7 +23,9 @@ class CrossEntropy:
 
         Parameters
         ----------
-        d_outputs, outputs : (n, n_classes); targets : (n,) int64; weights : (n,) float64
+        d_outputs, outputs : (n, n_classes)
+        targets : (n,) int64
+        weights : (n,) float64
         """
         return kernels.softmax_cross_entropy(
             d_outputs, outputs, targets, weights, weights.sum()
@@ -52,7 +54,9 @@ class SquaredError:
 
         Parameters
         ----------
-        d_outputs, outputs : (n, n_outputs); targets : the same, float64; weights : (n,) float64
+        d_outputs, outputs : (n, n_outputs)
+        targets : (n, n_outputs) float64
+        weights : (n,) float64
         """
         return kernels.half_squared_error(
             d_outputs, outputs, targets, weights, weights.sum()

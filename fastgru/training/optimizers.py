@@ -1,4 +1,4 @@
-"""Optimisers: they change one flat vector of parameters by one flat vector of gradients."""
+"""Optimisers: they change a flat vector of parameters by one of gradients."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ class Adam:
 
     References
     ----------
-    .. [1] Kingma and Ba (2015), "Adam: a method for stochastic optimization", arXiv:1412.6980, end of section 2.
+    .. [1] Kingma and Ba (2015), "Adam: a method for stochastic optimization",
+       arXiv:1412.6980, end of section 2.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Adam:
         self.epsilon = epsilon
         self._mean: np.ndarray | None = None
         self._square: np.ndarray | None = None
-        # Powers as running products: a library's power function differs between machines.
+        # Powers as running products: power functions differ between machines.
         self._beta_1_power = 1.0
         self._beta_2_power = 1.0
 

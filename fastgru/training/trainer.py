@@ -1,4 +1,4 @@
-"""The loop over epochs: minibatches, stopping, the progress bar, and nothing lost on an interruption."""
+"""The loop over epochs: minibatches, stopping, progress, and safe interruption."""
 
 from __future__ import annotations
 
@@ -61,18 +61,21 @@ class Trainer:
         ``loss(d_outputs, outputs, targets, weights)``, see ``losses``.
     optimizer : Adam
     alpha : float
-        Strength of the L2 penalty on weights (not biases): half of alpha times the sum of squares, divided by
-        the samples of a minibatch, is added to its mean loss.
-    batch_size, max_iter, n_iter_no_change : int
+        Strength of the L2 penalty on weights (not biases): half of alpha times the sum
+        of squares, divided by the samples of a minibatch, is added to its mean loss.
+    batch_size, max_iter : int
     tol : float
-        An epoch that does not better the best loss (or validation score) by this counts as no change.
+        An epoch that does not better the best loss (or validation score) by this counts
+        as no change.
+    n_iter_no_change : int or infinity
+        Training stops after more epochs in a row than this without change.
     max_norm : float or None
         Largest norm of a minibatch's gradient.
     random_state : RandomState or None
         Shuffles each epoch; None keeps the order.
     score : callable or None
-        ``score()`` is the validation score of the network as it is; with it, training stops by it, and the
-        weights kept are the best ones.
+        ``score()`` is the validation score of the network as it is; with it, training
+        stops by it, and the weights kept are the best ones.
     n_threads : int
     verbose : bool
         Whether to show a progress bar.
@@ -90,7 +93,7 @@ class Trainer:
         batch_size: int,
         max_iter: int,
         tol: float,
-        n_iter_no_change: int,
+        n_iter_no_change: float,
         max_norm: float | None,
         random_state: np.random.RandomState | None,
         score: Callable[[], float] | None,
@@ -120,9 +123,9 @@ class Trainer:
     def fit(self, samples: Samples) -> History:
         """Train until an epoch changes nothing any more or ``max_iter`` is reached.
 
-        Ctrl-C ends training with a warning and keeps the last finished epoch (the best one when there is a
-        validation score); so does a gradient that is not finite.  Before the first epoch is finished there is
-        nothing to keep, and both raise.
+        Ctrl-C ends training with a warning and keeps the last finished epoch (the best
+        one when there is a validation score); so does a gradient that is not finite.
+        Before the first epoch is finished there is nothing to keep, and both raise.
 
         Raises
         ------
@@ -138,7 +141,8 @@ class Trainer:
                 raise
             warnings.warn(
                 f"{self.name} was interrupted in epoch {self._n_epochs + 1}; "
-                f"it keeps the {self._kept_epoch()} of {self._n_epochs} finished epochs.",
+                f"it keeps the {self._kept_epoch()} of {self._n_epochs} finished "
+                "epochs.",
                 stacklevel=4,
             )
         except _Diverged as error:
@@ -180,14 +184,14 @@ class Trainer:
                 if unchanged > self.n_iter_no_change:
                     return
         warnings.warn(
-            f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the "
-            "optimization hasn't converged yet.",
+            f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and "
+            "the optimization hasn't converged yet.",
             ConvergenceWarning,
             stacklevel=5,
         )
 
     def _finish_epoch(self, loss: float, score: float | None) -> bool:
-        """Record an epoch and keep its parameters if they are to be kept; return whether it changed anything."""
+        """Record an epoch, keep its parameters if due, return whether it got better."""
         history = self.history
         if score is None:
             changed = loss <= history.best_loss - self.tol
@@ -211,7 +215,7 @@ class Trainer:
         return total / float(samples.weights.sum())
 
     def _run_batch(self, samples: Samples, batch: np.ndarray) -> float:
-        """Take one step; return the batch's summed loss with its share of the penalty."""
+        """Take one step; return the batch's summed loss, the penalty included."""
         values, lengths = samples.sequences.take(batch)
         targets, weights = samples.targets[batch], samples.weights[batch]
 
@@ -231,8 +235,9 @@ class Trainer:
         norm = clip_norm(gradients.flat, self.max_norm)
         if not (math.isfinite(norm) and math.isfinite(total)):
             raise _Diverged(
-                "training diverged: a loss or gradient is not finite any more. Scale the input "
-                "to about unit variance, lower learning_rate_init, or set clip_norm."
+                "training diverged: a loss or gradient is not finite any more. Scale "
+                "the input to about unit variance, lower learning_rate_init, or set "
+                "clip_norm."
             )
         self.optimizer.step(network.parameters.flat, gradients.flat)
         network.pack()

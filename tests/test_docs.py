@@ -1,0 +1,59 @@
+"""Whatever the documentation shows runs and prints what it says."""
+
+import doctest
+import re
+from pathlib import Path
+
+import pytest
+
+import fastgru
+import fastgru.datasets
+import fastgru.plotting
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTED = [
+    getattr(module, name)
+    for module in (fastgru, fastgru.datasets, fastgru.plotting)
+    for name in module.__all__
+    if callable(getattr(module, name))
+]
+
+
+@pytest.fixture(autouse=True)
+def draw_without_a_screen():
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    yield
+    matplotlib.pyplot.close("all")
+
+
+@pytest.mark.parametrize("documented", DOCUMENTED, ids=lambda value: value.__name__)
+def test_docstring_has_examples_that_run(documented):
+    tests = doctest.DocTestFinder(recurse=False).find(documented, globs={})
+    (test,) = tests
+    assert test.examples
+    assert doctest.DocTestRunner().run(test).failed == 0
+
+
+@pytest.mark.parametrize(
+    "page", ["quickstart.rst", "guide/sequences.rst", "guide/determinism.rst"]
+)
+def test_page_runs(page):
+    file = ROOT / "docs" / page
+    if not file.exists():
+        pytest.skip("the documentation is not part of an installed package")
+    assert doctest.testfile(str(file), module_relative=False).failed == 0
+
+
+def test_readme_runs(tmp_path, monkeypatch, capsys):
+    file = ROOT / "README.md"
+    blocks = re.findall(r"^```python\n(.*?)^```", file.read_text("utf-8"), re.M | re.S)
+    assert len(blocks) == 3
+    monkeypatch.chdir(tmp_path)
+    namespace = {}
+    for block in blocks:
+        exec(block, namespace)
+    accuracy, shapes = capsys.readouterr().out.splitlines()
+    assert float(accuracy) > 0.95
+    assert shapes == "(32, 50, 13) (192, 64)"
+    assert (tmp_path / "model.safetensors").exists()
