@@ -116,10 +116,10 @@ def train(digits: Split, *, epochs: int, seed: int) -> fastgru.GRUClassifier:
         warnings.simplefilter("ignore", ConvergenceWarning)
 
         # One epoch to compile the kernels, so that it is not counted as learning.
+        print("kernels compiled, or loaded from the cache, in ", end="", flush=True)
         start = time.perf_counter()
         classifier.set_params(max_iter=1).fit(digits.X_train, digits.y_train)
-        compiling = time.perf_counter() - start
-        print(f"kernels compiled, or loaded from the cache, in {compiling:.1f} s")
+        print(f"{time.perf_counter() - start:.1f} s")
 
         start = time.perf_counter()
         classifier.set_params(max_iter=epochs, verbose=1)

@@ -1,0 +1,67 @@
+# Every target sets up the environment that it needs, once: a stamp file per extra
+# records that it is installed, until pyproject.toml changes.  Only Python, with its
+# venv module, and make have to be there.
+#
+#   make demo         learn to recognise spoken digits; pictures and model in fastgru-demo/
+#   make test         lint, then all tests
+#   make test-oldest  all tests on the oldest supported versions of the dependencies
+#   make bench        the benchmarks (BENCH=name to choose some)
+#   make docs         the documentation, in docs/_build/html
+#   make lint         style, spelling and types
+#   make clean        remove all that the targets above have made
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+BENCH ?= .
+
+BIN := .venv/bin
+OLDEST_BIN := .venv-oldest/bin
+PIP_INSTALL := -m pip install --disable-pip-version-check
+
+# The lower bounds of pyproject.toml; of NumPy, the last release of that series.  They
+# exist for Python 3.10 and 3.11.
+OLDEST := numba==0.61.0 numpy==1.24.4 safetensors==0.4.0 scikit-learn==1.6.0 tqdm==4.60.0
+
+# Two installations into one environment must not run at the same time.
+.NOTPARALLEL:
+.PHONY: demo test test-oldest bench docs lint clean
+
+demo: .venv/stamp-plot
+	$(BIN)/fastgru demo
+
+test: lint .venv/stamp-test
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-oldest: .venv-oldest/stamp-test
+	$(OLDEST_BIN)/python -m pytest $(PYTEST_ARGS)
+
+bench: .venv/stamp-bench
+	$(BIN)/asv machine --yes > /dev/null
+	$(BIN)/asv run --python=same --show-stderr --bench '$(BENCH)'
+
+docs: .venv/stamp-docs
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+lint: .venv/stamp-lint
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/codespell
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv .venv-oldest .asv build dist docs/_build docs/generated fastgru-demo
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find $(wildcard fastgru tests benchmarks docs) -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/stamp-created .venv-oldest/stamp-created:
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python $(PIP_INSTALL) --upgrade pip
+	touch $@
+
+.venv/stamp-%: pyproject.toml .venv/stamp-created
+	$(BIN)/python $(PIP_INSTALL) --editable '.[$*]'
+	touch $@
+
+.venv-oldest/stamp-test: pyproject.toml .venv-oldest/stamp-created
+	$(OLDEST_BIN)/python $(PIP_INSTALL) --editable '.[test]' $(OLDEST)
+	touch $@

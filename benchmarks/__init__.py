@@ -1,0 +1,1 @@
+"""Benchmarks: an asv suite, and ``peers``, which compares with other libraries."""

@@ -1,0 +1,204 @@
+"""sigmoid, tanh, exp and log against mpmath at 50 digits, and densely against libm."""
+
+import mpmath
+import numpy as np
+import pytest
+
+from cases import BOTH_DTYPES
+from fastgru._jit import helper
+from fastgru.kernels import activations
+from fastgru.kernels.simd import lanes, load, pointer, store
+
+MOST_ULPS = 4.0  # what `activations` promises over the whole range
+
+
+def make_vector_loop(function):
+    """Compile a loop that applies a function to an array, a register at a time."""
+
+    @helper
+    def apply(out, x):
+        wide = lanes(pointer(x))
+        for i in range(0, x.size, wide):
+            store(pointer(out) + i, function(load(pointer(x) + i)))
+
+    return apply
+
+
+def make_scalar_loop(function):
+    """Compile a loop that applies a function to an array, a number at a time."""
+
+    @helper
+    def apply(out, x):
+        for i in range(x.size):
+            out[i] = function(x[i])
+
+    return apply
+
+
+FUNCTIONS = ("exp_of_nonpositive", "log", "sigmoid", "tanh")
+BY_VECTOR = {name: make_vector_loop(getattr(activations, name)) for name in FUNCTIONS}
+BY_NUMBER = {name: make_scalar_loop(getattr(activations, name)) for name in FUNCTIONS}
+EACH_FUNCTION = pytest.mark.parametrize("name", FUNCTIONS)
+
+
+def compute(name, x):
+    """Apply a function to a 1-D array through registers."""
+    padded = np.ones(-(-x.size // 16) * 16, x.dtype)  # whole registers, also of 64 B
+    padded[: x.size] = x
+    if name == "exp_of_nonpositive":
+        padded[x.size :] = -1
+    out = np.empty_like(padded)
+    BY_VECTOR[name](out, padded)
+    return out[: x.size]
+
+
+def in_domain(name, x):
+    """Keep the numbers for which a function is meant."""
+    if name == "exp_of_nonpositive":
+        return x[x <= 0]
+    if name == "log":
+        return x[(x >= np.finfo(x.dtype).tiny) & (x < np.inf)]
+    return x[~np.isnan(x)]
+
+
+def exactly(name, x):
+    """Compute one value at 50 digits."""
+    x = mpmath.mpf(float(x))
+    if name == "sigmoid":
+        return 1 / (1 + mpmath.exp(-x))
+    return {"exp_of_nonpositive": mpmath.exp, "log": mpmath.log, "tanh": mpmath.tanh}[
+        name
+    ](x)
+
+
+def by_libm(name, x):
+    """Compute an array in long double, straight from the definitions."""
+    x = x.astype(np.longdouble)
+    with np.errstate(over="ignore", under="ignore"):
+        if name == "sigmoid":
+            e = np.exp(-np.abs(x))
+            return np.where(x < 0, e, 1) / (1 + e)
+        return {"exp_of_nonpositive": np.exp, "log": np.log, "tanh": np.tanh}[name](x)
+
+
+def ulps(actual, expected):
+    """Give the errors in units in the last place of ``actual.dtype`` at the exact value.
+
+    Below the normal range the unit is the smallest denormal.
+    """
+    dtype = actual.dtype
+    with np.errstate(under="ignore"):
+        unit = np.spacing(np.abs(expected).astype(dtype)).astype(np.longdouble)
+    return np.abs(actual.astype(np.longdouble) - expected) / unit
+
+
+def assert_within_ulps(name, x, expected):
+    """Compare a function on an array with values of higher precision."""
+    errors = ulps(compute(name, x), expected)
+    worst = int(np.argmax(np.where(np.isnan(errors), np.inf, errors)))
+    # Written so that a NaN fails.
+    assert errors[worst] <= MOST_ULPS, (
+        f"{name}({x[worst]!r}): {errors[worst]:.2f} units in the last place"
+    )
+
+
+def edges(dtype):
+    """Give the numbers at which a function may change its ways."""
+    info = np.finfo(dtype)
+    powers = np.ldexp(1.0, np.arange(-140 if dtype == np.float32 else -1040, 11))
+    halves = (np.arange(0, 1500) + 0.5) * np.log(2)  # where the reduction switches
+    ends = [9.0, 17.33, 20.0, 22.2, 40.0, 87.34, 88.73, 103.28, 103.98, 104.0, 104.5]
+    ends += [708.4, 709.79, 744.44, 745.14, 746.0, 750.0, 1e4]
+    tiny = [info.smallest_subnormal, info.tiny, info.eps, info.max]
+    x = np.concatenate([powers, halves, ends, tiny]).astype(dtype)
+    around = np.concatenate([np.nextafter(x, 0, dtype=dtype), x])
+    return np.concatenate([around, -around])
+
+
+@EACH_FUNCTION
+@BOTH_DTYPES
+def test_at_most_4_ulp_from_50_digits(dtype, name, rng):
+    drawn = rng.standard_normal(300) * 10.0 ** rng.uniform(-6, 3, 300)
+    x = in_domain(name, np.concatenate([edges(dtype), drawn.astype(dtype)]))
+    with mpmath.workdps(50):
+        exact = [exactly(name, number) for number in x]
+        # The error itself is what must not be rounded to float64 first.
+        computed = compute(name, x)
+        units = np.spacing(np.abs(np.array([float(e) for e in exact])).astype(dtype))
+        errors = [
+            float(abs(mpmath.mpf(float(a)) - e) / float(unit))
+            for a, e, unit in zip(computed, exact, units, strict=True)
+        ]
+    assert len(errors) > 1000
+    worst = int(np.argmax(errors))
+    assert np.isfinite(errors).all()
+    assert errors[worst] <= MOST_ULPS, f"{name}({x[worst]!r}): {errors[worst]:.2f} ulp"
+
+
+@EACH_FUNCTION
+def test_at_most_4_ulp_over_all_float32(name):
+    # Every 1999th bit pattern: each exponent and sign, denormals and infinities.
+    bits = np.arange(0, 2**32, 1999, dtype=np.uint64).astype(np.uint32)
+    x = in_domain(name, bits.view(np.float32))
+    assert_within_ulps(name, x, by_libm(name, x))
+
+
+@EACH_FUNCTION
+def test_at_most_4_ulp_over_all_float64(name, rng):
+    if np.finfo(np.longdouble).eps >= np.finfo(np.float64).eps:
+        pytest.skip("dense float64 checks: long double is no wider than float64 here")
+    bits = rng.integers(0, 2**64, 200_000, dtype=np.uint64)
+    x = np.concatenate([bits.view(np.float64), np.linspace(-800, 800, 400_001)])
+    x = in_domain(name, x)
+    assert_within_ulps(name, x, by_libm(name, x))
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "tanh"])
+def test_at_most_4_ulp_near_zero_in_float64(name, rng):
+    if np.finfo(np.longdouble).eps >= np.finfo(np.float64).eps:
+        pytest.skip("dense float64 checks: long double is no wider than float64 here")
+    x = rng.uniform(-1, 1, 200_000) * 10.0 ** rng.uniform(-320, 1, 200_000)
+    assert_within_ulps(name, x, by_libm(name, x))
+
+
+@EACH_FUNCTION
+def test_a_number_gives_the_bits_of_a_register(name, rng):
+    drawn = rng.standard_normal(1000) * 10.0 ** rng.uniform(-6, 3, 1000)
+    x = in_domain(name, np.concatenate([edges(np.float64), drawn]))
+    out = np.empty_like(x)
+    BY_NUMBER[name](out, x)
+    assert out.tobytes() == compute(name, x).tobytes()
+
+
+@BOTH_DTYPES
+def test_values_at_zero_and_infinity(dtype):
+    x = np.array([0.0, -0.0, np.inf, -np.inf], dtype)
+    assert compute("sigmoid", x).tolist() == [0.5, 0.5, 1.0, 0.0]
+    assert compute("tanh", x).tolist() == [0.0, 0.0, 1.0, -1.0]
+    assert np.signbit(compute("tanh", x)).tolist() == [False, True, False, True]
+    x = np.array([0.0, -0.0, -np.inf, np.finfo(dtype).min], dtype)
+    assert compute("exp_of_nonpositive", x).tolist() == [1.0, 1.0, 0.0, 0.0]
+    assert compute("log", np.array([1.0], dtype)).tolist() == [0.0]
+
+
+@BOTH_DTYPES
+def test_tanh_is_odd_and_keeps_tiny_arguments(dtype, rng):
+    x = (rng.standard_normal(1000) * 10.0 ** rng.uniform(-6, 3, 1000)).astype(dtype)
+    assert compute("tanh", -x).tobytes() == (-compute("tanh", x)).tobytes()
+    info = np.finfo(dtype)
+    tiny = np.array([info.smallest_subnormal, info.tiny, info.eps**2], dtype)
+    assert compute("tanh", tiny).tolist() == tiny.tolist()
+    assert compute("tanh", -tiny).tolist() == (-tiny).tolist()
+
+
+@EACH_FUNCTION
+@BOTH_DTYPES
+def test_nan_comes_out_in_its_lane_only(dtype, name):
+    x = np.linspace(-3, -0.1, 16).astype(dtype)
+    x = np.abs(x) if name == "log" else x
+    expected = compute(name, x)
+    x[5] = np.nan
+    out = compute(name, x)
+    assert np.isnan(out[5])
+    others = np.arange(16) != 5
+    assert out[others].tobytes() == expected[others].tobytes()
