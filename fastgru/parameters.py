@@ -8,6 +8,7 @@ name is transposed back.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -39,7 +40,7 @@ class ParameterSet:
         flat: np.ndarray | None = None,
     ) -> None:
         self.shapes = dict(shapes)
-        sizes = [int(np.prod(shape)) for shape in self.shapes.values()]
+        sizes = [math.prod(shape) for shape in self.shapes.values()]
         self.flat = np.zeros(sum(sizes), dtype) if flat is None else flat
         self._stored: dict[str, np.ndarray] = {}
         begin = 0
@@ -92,7 +93,7 @@ class ParameterSet:
 
     def copy_out(self) -> dict[str, np.ndarray]:
         """Return a copy of every array by name, C-contiguous, in PyTorch's shapes."""
-        return {name: np.ascontiguousarray(self[name]).copy() for name in self}
+        return {name: np.array(self[name], order="C") for name in self}
 
     def copy_in(self, arrays: Mapping[str, Any]) -> None:
         """Set every array by name; when anything does not fit, nothing is changed.

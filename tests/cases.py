@@ -12,6 +12,7 @@ import pytest
 from hypothesis import strategies as st
 
 import fastgru
+from fastgru.layers import recurrence
 from reference import gru_backward, gru_forward
 from tolerances import assert_close, assert_same_bits
 
@@ -194,12 +195,18 @@ def take_rows(case, rows, steps=None):
 
 @contextmanager
 def num_threads(n):
-    """Run a block with ``n`` threads, and give the caller's number back."""
+    """Run a block with ``n`` threads, however small the work, and undo that after it.
+
+    A call shares its work only where that pays; these cases are smaller.
+    """
     before = fastgru.get_num_threads()
+    smallest = recurrence._SMALLEST_PARALLEL, recurrence._SMALLEST_BLOCK
     fastgru.set_num_threads(n)
+    recurrence._SMALLEST_PARALLEL, recurrence._SMALLEST_BLOCK = 0, 1
     try:
         yield
     finally:
+        recurrence._SMALLEST_PARALLEL, recurrence._SMALLEST_BLOCK = smallest
         fastgru.set_num_threads(before)
 
 

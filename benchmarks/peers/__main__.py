@@ -1,8 +1,8 @@
-"""Compare libraries: ``python -m benchmarks.peers [--shapes B,T,I,H ...] [--threads N]``.
+"""Compare libraries: ``python -m benchmarks.peers [--shapes B,T,I,H ...]``.
 
-Every library runs in its own process, since idle threads of one slow another down.  Results are compared
-first.  Then rounds go through the libraries in turn, so that a machine that gets slower gets slower for all,
-and the median round counts.
+Every library runs in its own process, since idle threads of one slow another down.
+Results are compared first.  Then rounds go through the libraries in turn, so that a
+machine that gets slower gets slower for all, and the median round counts.
 """
 
 import argparse

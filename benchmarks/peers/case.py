@@ -24,7 +24,7 @@ class Case:
         return products * (self.input_size + self.hidden_size) / 1e9
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return x (T, B, I), d_output (T, B, H) and the parameters by PyTorch's names."""
+        """Return x (T, B, I), d_output (T, B, H) and parameters by PyTorch's names."""
         rng = np.random.default_rng(0)
         n_inputs, n_units = self.input_size, self.hidden_size
         shapes = {
@@ -46,7 +46,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Timed:
-    """What is timed of one library: a forward pass, and a training step (forward and backward)."""
+    """What is timed of one library: a forward pass, and forward and backward."""
 
     forward: Callable[[], object]
     step: Callable[[], object]

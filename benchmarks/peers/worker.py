@@ -1,4 +1,4 @@
-"""One library in a process of its own, told what to do line by line on standard input."""
+"""One library in a process of its own, told what to do on standard input."""
 
 import importlib.util
 import json
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def _measure(run, budget: float) -> float:
-    """Return the median time of a call, over as many as fit the budget (at least three)."""
+    """Return the median time of a call, of as many as fit the budget (3 or more)."""
     times = []
     end = time.perf_counter() + budget
     while time.perf_counter() < end or len(times) < 3:

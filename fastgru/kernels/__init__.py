@@ -1,25 +1,30 @@
 """The compiled code: arrays in, arrays out; no classes, strings or optional arguments.
 
-Letters: T time steps, B batch (sequences), I input features, H hidden units, L lanes of a register,
-N valid steps of all sequences together (T * B when all are equally long).
+Letters: T time steps, B batch (sequences), I input features, H hidden units, L lanes of
+a register, N valid steps of all sequences together (T * B when all are equally long).
 
 Map of this folder, bottom-up:
 
-- ``simd``          the vector type, pointers and the register tile; the only file that knows LLVM
-- ``activations``   exp, log, sigmoid, tanh
-- ``products``      matrix products from tiles; rows gathered, copied and scattered
-- ``packing``       weights to the order in which the tiles read them
-- ``steps``         which row of an array belongs to (step, sequence)
-- ``gru_forward``   the gates; one step; the loop over steps; inference and training
-- ``gru_backward``  the gradients of the gates; the reversed loop; gradients of input and weights
-- ``dense``         a fully connected layer, forward and backward
-- ``losses``        losses and their gradients
-- ``updates``       what an optimiser does to the flat parameter vector
+- ``simd``              vectors and pointers
+- ``tile``              the register tile
+- ``activations``       exp, log, sigmoid, tanh
+- ``products``          matrix products from tiles; rows copied; sums over rows
+- ``packing``           weights in the order in which the tiles read them
+- ``steps``             which row of an array belongs to (step, sequence)
+- ``gru_cell``          one step of both cells, forward and backward
+- ``input_products``    the products of the inputs, a few steps ahead
+- ``gru_forward``       the loop over steps: inference and training
+- ``weight_gradients``  the gradients of weights and biases
+- ``gru_backward``      the reversed loop, the gradient of the input, all passes
+- ``dense``             a fully connected layer, forward and backward
+- ``losses``            losses and their gradients
+- ``updates``           what an optimiser does to the flat parameter vector
 
-One declared order of summation makes every result independent of the batch around a row, of the number
-of threads and of the CPU.  A pre-activation starts from its bias, adds the products with the inputs in
-order of the features, then the products with the previous state in order of the units, each by one
-fused multiply-add (the candidate of the ``reset_after`` cell keeps its two halves apart, as its equation
-does).  A sum over steps and sequences (a weight's gradient) runs over blocks of 256 valid steps in order
+One declared order of summation makes every result independent of the batch around a
+row, of the number of threads and of the CPU.  A pre-activation starts from its bias,
+adds the products with the inputs in order of the features, then the products with the
+previous state in order of the units, each by one fused multiply-add (the candidate of
+the ``reset_after`` cell keeps its two halves apart, as its equation does).  A sum over
+steps and sequences (a weight's gradient) runs over blocks of 256 valid steps in order
 of time, each block summed from zero, and adds the blocks up in order.
 """

@@ -1,12 +1,14 @@
 """exp, log, sigmoid and tanh on one register of numbers, or on one float64.
 
-Our own, because the C library's and NumPy's differ in the last bits between CPUs and systems; these
-are made of single operations that IEEE 754 rounds one way.  All are within 4 units in the last place
-over their whole range, denormal results and tiny arguments included; NaN goes in and comes out.
+Our own, because the C library's and NumPy's differ in the last bits between CPUs and
+systems; these are made of single operations that IEEE 754 rounds one way.  All are
+within 4 units in the last place over their whole range, denormal results and tiny
+arguments included; NaN goes in and comes out.
 
-Method: x = n ln 2 + r with n whole and abs(r) <= ln(2) / 2; a polynomial gives e**r - 1, which keeps its
-accuracy near 0, and 2**n is assembled from bits.  Coefficients: float32 as in Cephes' expf (S. L. Moshier),
-float64 the Taylor series to r**13; log as in fdlibm's e_log.c (Sun Microsystems).
+Method: x = n ln 2 + r with n whole and abs(r) <= ln(2) / 2; a polynomial gives e**r -
+1, which keeps its accuracy near 0, and 2**n is assembled from bits.  Coefficients:
+float32 as in Cephes' expf (S. L. Moshier), float64 the Taylor series to r**13; log as
+in fdlibm's e_log.c (Sun Microsystems).
 """
 
 from fastgru._jit import inline
@@ -62,7 +64,8 @@ def exp_of_nonpositive(x):
     lowest = -746.0 if is_float64(x) else -104.0
     x = where_less(x, lowest, lowest, x)
     rounded, growth = _reduce(x)
-    # 2**n alone would leave the normal range; 2**(n + 64) does not, and one product undoes it.
+    # 2**n alone would leave the normal range; 2**(n + 64) does not, and one product
+    # undoes it.
     power = power_of_two(rounded, 64)
     return fma(power, growth, power) * (1.0 / _TWO_POWER_64)
 
@@ -76,7 +79,7 @@ def sigmoid(x):
 
 @inline
 def tanh(x):
-    """Return tanh(x) = -m / (m + 2) with m = e**(-2 abs(x)) - 1, without cancellation near 0."""
+    """Return tanh(x), accurate near 0: -m / (m + 2) with m = e**(-2 abs(x)) - 1."""
     negative = abs(x) * -2.0
     negative = where_less(negative, -80.0, -80.0, negative)
     rounded, growth = _reduce(negative)

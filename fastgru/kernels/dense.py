@@ -1,8 +1,9 @@
 """A fully connected layer on rows, y = x W + b: forward and backward.
 
-``weight`` is stored as (inputs, outputs), the transpose of PyTorch's.  The packed array holds the bias, padded
-to whole registers, the panels of W for the forward product and those of its transpose for the gradient of x.
-Serial: a head works on one row per sequence (or step) and is small beside the recurrence.
+``weight`` is stored as (inputs, outputs), the transpose of PyTorch's.  The packed array
+holds the bias, padded to whole registers, the panels of W for the forward product and
+those of its transpose for the gradient of x. Serial: a head works on one row per
+sequence (or step) and is small beside the recurrence.
 """
 
 import numpy as np
@@ -96,7 +97,8 @@ def _backward_rows(d_x, d_weight, d_bias, x, d_y, packed_array, work):
     padded_in, padded_out = _padded(n_inputs, scratch), _padded(n_outputs, scratch)
     transposed = aligned(pointer(packed_array)) + (1 + n_inputs) * padded_out
 
-    # The rows of d_y with room behind them, which the sums over columns read past their end.
+    # The rows of d_y with room behind them, which the sums over columns read past their
+    # end.
     d_rows = scratch
     sums = d_rows + TERMS * padded_out
     bias_sum = sums + n_inputs * padded_out

@@ -1,7 +1,8 @@
 """Losses of a batch and their gradients, computed in float64 row by row in order.
 
-Each returns the weighted sum of the rows' losses; the gradient written is that of this sum divided by
-``total``, the sum of the weights, so that it is the gradient of the mean.
+Each returns the weighted sum of the rows' losses; the gradient written is that of this
+sum divided by ``total``, the sum of the weights, so that it is the gradient of the
+mean.
 """
 
 import numpy as np
@@ -27,9 +28,12 @@ def softmax(probabilities, logits):
 
 @kernel
 def softmax_cross_entropy(d_logits, logits, classes, weights, total):
-    """Return the sum of the negative log-likelihoods; with s the softmax, d_logits = s - 1[class].
+    """Return the sum of the negative log-likelihoods.
 
-    d_logits, logits : (rows, classes); classes : (rows,) int64; weights : (rows,) float64
+    The gradient is the softmax, less 1 for the class, times its weight's share.
+
+    d_logits, logits : (rows, classes)
+    classes : (rows,) int64; weights : (rows,) float64
     """
     loss = 0.0
     for i in range(logits.shape[0]):

@@ -1,24 +1,27 @@
 """Weights in the order in which the tiles read them, all in one array.
 
-Parameters are stored with one row per input of a product: ``weight_ih`` as (I, 3H), ``weight_hh`` as
-(H, 3H), gates in the order r, z, n; PyTorch's shapes are their transposes.
+Parameters are stored with one row per input of a product: ``weight_ih`` as (I, 3H),
+``weight_hh`` as (H, 3H), gates in the order r, z, n; PyTorch's shapes are their
+transposes.
 
-The packed array holds, each part beginning at a whole register (HP = H padded to whole registers):
+The packed array holds, each part beginning at a whole register (HP = H padded to whole
+registers):
 
-=================  ==============================  ==========================================
-part               ``reset_after=True``            ``reset_after=False``
-=================  ==============================  ==========================================
-input weights      per register of units: I rows   panels of I rows over the registers
-                   of [n r z]                      [r z] of each register of units, then all n
-recurrent weights  per register of units: H rows   per register of units: H rows of [r z];
-                   of [r z n]                      then panels of H rows over all n
-bias               per register of units [n r z],  [r z] of each register of units, then all n
-                   then the recurrent one of n
-for backward       panels of 3H rows (n, r, z)     panels of 2H rows (r, z) over HP columns;
-                   over HP columns                 then panels of H rows (n) over HP columns
-for input's        panels of 3H rows (r, z, n)     the same
-gradient           over I columns
-=================  ==============================  ==========================================
+====================  ============================  ============================
+part                  ``reset_after=True``          ``reset_after=False``
+====================  ============================  ============================
+input weights         per register of units: I      panels of I rows over [r z]
+                      rows of [n r z]               of each register, then all n
+recurrent weights     per register of units: H      per register of units: H
+                      rows of [r z n]               rows of [r z]; then panels
+                                                    of H rows over all n
+bias                  per register of units [n r    [r z] of each register of
+                      z], then the recurrent n's    units, then all n
+for backward          panels of 3H rows (n, r, z)   panels of 2H rows (r, z),
+                      over HP columns               then of H rows (n)
+for x's gradient      panels of 3H rows (r, z, n)   the same
+                      over I columns
+====================  ============================  ============================
 
 Padding is zero.
 """
@@ -51,7 +54,7 @@ def recurrent_weights(packed, n_inputs, n_units):
 
 @inline
 def candidate_weights(packed, n_inputs, n_units):
-    """Return the address of the recurrent weights of n, which the other cell keeps apart."""
+    """Return the address of the weights of n, which the other cell keeps apart."""
     padded = vectors_for(n_units, packed) * lanes(packed)
     return recurrent_weights(packed, n_inputs, n_units) + 2 * padded * n_units
 
@@ -86,7 +89,7 @@ def input_gradient_weights(packed, n_inputs, n_units):
 
 @inline
 def _gate_column(gate, unit, n_units):
-    """Return the column of a unit's gate in the stored weights, or -1 in the padding."""
+    """Return the column of a unit's gate, or -1 in the padding."""
     if unit < n_units:
         return gate * n_units + unit
     return -1
@@ -127,9 +130,10 @@ def pack_columns(target, weights, n_rows, row_length, column, n_columns):
 def pack_transposed(
     target, target_rows, first_row, weights, n_columns, row_length, column, n_rows
 ):
-    """Pack rows of panels from columns: row ``first_row + k`` of b is column ``column + k`` of weights.
+    """Pack rows from columns: row ``first_row + k`` is column ``column + k``.
 
-    weights has ``n_columns`` rows here, which become the columns of b; b has ``target_rows`` rows in all.
+    weights has ``n_columns`` rows here, which become the columns of b; b has
+    ``target_rows`` rows in all.
     """
     wide = lanes(target)
     n_vectors = vectors_for(n_columns, target)
@@ -150,7 +154,7 @@ def pack_transposed(
 
 @helper
 def _pack_interleaved(target, weights, n_rows, n_units, gates, n_gates):
-    """Pack, per register of units, rows that hold that register of each of the given gates."""
+    """Pack, per register of units, rows with that register of each given gate."""
     wide = lanes(target)
     for vector in range(vectors_for(n_units, target)):
         place = target + vector * n_gates * wide * n_rows

@@ -1,32 +1,35 @@
 """Matrix products made of register tiles, and rows copied between tables.
 
-``c[i, :] = init[i, :] + sum over k of a[i, k] * b[k, :]``, the sum starting from init and running in
-order of k: one accumulator per number of c, whatever the shape of the tile around it.
+``c[i, :] = init[i, :] + sum over k of a[i, k] * b[k, :]``, the sum starting from init
+and running in order of k: one accumulator per number of c, whatever the shape of the
+tile around it.
 
-b is packed in panels: its columns are padded to whole registers and cut into panels of up to three
-registers, as equal as possible; a panel holds its rows one after the other.
+b is packed in panels: its columns are padded to whole registers and cut into panels of
+up to three registers, as equal as possible; a panel holds its rows one after the other.
 """
 
 from fastgru._jit import compiled_once, inline
 from fastgru.kernels.simd import (
     TILE_ROWS,
     TILE_VECTORS,
-    adding_tile_1,
-    adding_tile_2,
-    adding_tile_3,
     lanes,
     load,
     load_lanes,
+    prefetch,
     store,
     store_lanes,
+)
+from fastgru.kernels.tile import (
+    adding_tile_1,
+    adding_tile_2,
+    adding_tile_3,
     tile_1,
     tile_2,
     tile_3,
 )
 
-
-# Terms of a sum over rows that are added from zero in one go: longer sums lose accuracy, and the
-# operands of this many stay in the cache.
+# Terms of a sum over rows that are added from zero in one go: longer sums lose
+# accuracy, and the operands of this many stay in the cache.
 TERMS = 256
 
 
@@ -44,14 +47,14 @@ def panels_for(n_vectors):
 
 @inline
 def panel_start(n_vectors, panel):
-    """Return the first register of a panel; panels are as equally wide as they can be."""
+    """Return the first register of a panel; panels are about equally wide."""
     count = panels_for(n_vectors)
     return panel * (n_vectors // count) + min(panel, n_vectors % count)
 
 
 @inline
 def part_start(n, n_parts, part):
-    """Return where a part begins when n rows are cut into parts as equal as they can be."""
+    """Return where a part begins when n rows are cut into about equal parts."""
     return part * (n // n_parts) + min(part, n % n_parts)
 
 
@@ -131,7 +134,7 @@ def fill(target, value, n):
         target[i] = value
 
 
-# -- sums over rows: the gradients of weights --------------------------------------------------
+# -- sums over rows: the gradients of weights ------------------------------------------
 
 
 @compiled_once
@@ -146,6 +149,25 @@ def pack_terms(
 ):
     """Copy a few columns of b to contiguous rows, adding each column up on the way."""
     wide = lanes(panel)
+    if width == 3:
+        sum_0, sum_1, sum_2 = load(b), load(b + wide), load(b + 2 * wide)
+        store(panel, sum_0)
+        store(panel + wide, sum_1)
+        store(panel + 2 * wide, sum_2)
+        for k in range(1, n_terms):
+            row, place = b + k * b_row, panel + k * 3 * wide
+            for v in range(4):
+                prefetch(row + 12 * b_row + v * wide)
+            v_0, v_1, v_2 = load(row), load(row + wide), load(row + 2 * wide)
+            store(place, v_0)
+            store(place + wide, v_1)
+            store(place + 2 * wide, v_2)
+            sum_0, sum_1, sum_2 = sum_0 + v_0, sum_1 + v_1, sum_2 + v_2
+        if sums_bias:
+            store(bias_sum, load(bias_sum) + sum_0)
+            store(bias_sum + wide, load(bias_sum + wide) + sum_1)
+            store(bias_sum + 2 * wide, load(bias_sum + 2 * wide) + sum_2)
+        return
     for v in range(width):
         total = load(b + v * wide)
         store(panel + v * wide, total)
@@ -170,7 +192,7 @@ def add_products(
     n_rows: int,
     n_terms: int,
 ):
-    """Add ``sum over k of a[k, i] * panel[k, :]``, summed from zero, to rows i of some tiles."""
+    """Add the sum over k of ``a[k, i] * panel[k, :]`` to rows i of some tiles."""
     n_tiles = tiles_for(n_rows)
     panel_row = width * lanes(sums)
     for tile in range(tile_begin, tile_end):
@@ -195,7 +217,7 @@ def add_products(
 def add_outer_products(
     sums, sums_row, bias_sum, a, a_k, n_rows, b, b_row, n_columns, n_terms, panel
 ):
-    """Add a block of at most ``TERMS`` terms to a whole gradient: a transposed times b, and b's column sums."""
+    """Add at most ``TERMS`` terms to a gradient, a' b, and to b's column sums."""
     n_vectors = vectors_for(n_columns, panel)
     for p in range(panels_for(n_vectors)):
         begin = panel_start(n_vectors, p)

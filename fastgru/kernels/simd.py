@@ -1,21 +1,21 @@
-"""One register of the CPU as a Numba type, and the register tile: the only file that knows LLVM.
+"""One register of the CPU as a Numba type; with ``tile`` the only file that knows LLVM.
 
 Why: the gates of a GRU are a dozen operations on four streams of memory, which LLVM's
-auto-vectoriser refuses (it cannot prove that the streams do not overlap); written on an explicit
-vector type they read as the equations and run at full width.  And a matrix product runs at the
-speed of the multiply-add units only if its block of sums stays in registers over the whole inner
-product, which needs exact control over what is a register.
+auto-vectoriser refuses (it cannot prove that the streams do not overlap); written on an
+explicit vector type they read as the equations and run at full width.
 
 Three types of values:
 
-- ``Vector``: one register of ``lanes`` numbers.  ``+ - * /``, unary minus, ``abs``, ``fma``,
-  ``where_less``, ``copysign``; a Python float beside a vector is spread over its lanes.
-- ``Pointer``: an address inside an array.  ``pointer + n`` counts numbers, ``pointer[i]`` reads and
-  writes one number, ``load`` and ``store`` move a register.
+- ``Vector``: one register of ``lanes`` numbers.  ``+ - * /``, unary minus, ``abs``,
+  ``fma``, ``where_less``, ``copysign``; a Python float beside a vector is spread over
+  its lanes.
+- ``Pointer``: an address inside an array.  ``pointer + n`` counts numbers,
+  ``pointer[i]`` reads and writes one number, ``load`` and ``store`` move a register.
 - plain floats: the functions on vectors take a float64 just as well.
 
-Every operation is exactly one rounding (multiply-add is explicit, nothing is contracted or
-reordered), so a lane computes the same bits on every CPU, however wide its registers are.
+Every operation is exactly one rounding (multiply-add is explicit, nothing is contracted
+or reordered), so a lane computes the same bits on every CPU, however wide its registers
+are.
 """
 
 import operator
@@ -46,10 +46,11 @@ class Registers:
 
 
 def choose_registers(features: str, machine: str) -> Registers:
-    """Choose the register size and tile for a CPU, by the features LLVM will compile for.
+    """Choose the register size and tile for a CPU by its features.
 
-    The tile (``tile_rows`` x 3 sums, 3 registers of weights, 1 of inputs) must fit: AVX-512 and NEON
-    have 32 registers, AVX2 and SSE have 16.  A tile too large spills and is four times slower.
+    The tile (``tile_rows`` x 3 sums, 3 registers of weights, 1 of inputs) must fit:
+    AVX-512 and NEON have 32 registers, AVX2 and SSE have 16.  A tile too large spills
+    and is four times slower.
     """
     present = features.split(",")
     if "+avx512f" in present:
@@ -58,8 +59,9 @@ def choose_registers(features: str, machine: str) -> Registers:
         return Registers("AVX2", 32, 4)
     if machine in ("aarch64", "arm64"):
         return Registers("NEON", 16, 8)
-    # Without a fused multiply-add LLVM calls the C library's fma for each number: the same bits,
-    # correct and slow.  Rather that than a product rounded twice on some machines.
+    # Without a fused multiply-add LLVM calls the C library's fma for each number: the
+    # same bits, correct and slow.  Rather that than a product rounded twice on some
+    # machines.
     return Registers("no fused multiply-add", 16, 4)
 
 
@@ -74,8 +76,8 @@ TILE_ROWS = REGISTERS.tile_rows
 ALIGNMENT = 64  # bytes of a cache line, and of the largest register
 TILE_VECTORS = 3
 
-_INT64 = ir.IntType(64)
-_INT32 = ir.IntType(32)
+INT64 = ir.IntType(64)
+INT32 = ir.IntType(32)
 
 
 def lanes_of(dtype: types.Float) -> int:
@@ -83,7 +85,7 @@ def lanes_of(dtype: types.Float) -> int:
     return REGISTERS.size * 8 // dtype.bitwidth
 
 
-# -- the types ---------------------------------------------------------------------------------
+# -- the types -------------------------------------------------------------------------
 
 
 class Vector(types.Type):
@@ -107,7 +109,7 @@ def _scalar_type(dtype):
     return ir.FloatType() if dtype == types.float32 else ir.DoubleType()
 
 
-def _llvm_type(numba_type):
+def llvm_type(numba_type):
     """Return the LLVM type of a Vector or of a plain float."""
     if isinstance(numba_type, Vector):
         return ir.VectorType(_scalar_type(numba_type.dtype), numba_type.lanes)
@@ -117,7 +119,7 @@ def _llvm_type(numba_type):
 @register_model(Vector)
 class _VectorModel(models.PrimitiveModel):
     def __init__(self, dmm, fe_type):
-        super().__init__(dmm, fe_type, _llvm_type(fe_type))
+        super().__init__(dmm, fe_type, llvm_type(fe_type))
 
 
 @register_model(Pointer)
@@ -126,7 +128,7 @@ class _PointerModel(models.PrimitiveModel):
         super().__init__(dmm, fe_type, _scalar_type(fe_type.dtype).as_pointer())
 
 
-# -- addresses, loads and stores ---------------------------------------------------------------
+# -- addresses, loads and stores -------------------------------------------------------
 
 
 @intrinsic
@@ -141,13 +143,13 @@ def pointer(typingctx, array):
 
 @intrinsic
 def aligned(typingctx, address):
-    """Return the first address from this one on at which a register can start without crossing a cache line."""
+    """Return the next address, or this one, at which a cache line starts."""
 
     def codegen(context, builder, sig, args):
-        as_int = builder.ptrtoint(args[0], _INT64)
-        up = builder.add(as_int, ir.Constant(_INT64, ALIGNMENT - 1))
+        as_int = builder.ptrtoint(args[0], INT64)
+        up = builder.add(as_int, ir.Constant(INT64, ALIGNMENT - 1))
         return builder.inttoptr(
-            builder.and_(up, ir.Constant(_INT64, -ALIGNMENT)), args[0].type
+            builder.and_(up, ir.Constant(INT64, -ALIGNMENT)), args[0].type
         )
 
     return address(address), codegen
@@ -155,20 +157,20 @@ def aligned(typingctx, address):
 
 @intrinsic
 def slack(typingctx, address):
-    """Return how many numbers more than it holds an array needs, to be ``aligned`` (a constant)."""
+    """Return how many numbers an array needs more to be ``aligned`` (a constant)."""
 
     def codegen(context, builder, sig, args):
-        return ir.Constant(_INT64, ALIGNMENT * 8 // sig.args[0].dtype.bitwidth)
+        return ir.Constant(INT64, ALIGNMENT * 8 // sig.args[0].dtype.bitwidth)
 
     return types.intp(address), codegen
 
 
 @intrinsic
 def lanes(typingctx, address):
-    """Return how many numbers of this pointer's type one register holds (a constant)."""
+    """Return how many of a pointer's numbers one register holds (a constant)."""
 
     def codegen(context, builder, sig, args):
-        return ir.Constant(_INT64, lanes_of(sig.args[0].dtype))
+        return ir.Constant(INT64, lanes_of(sig.args[0].dtype))
 
     return types.intp(address), codegen
 
@@ -221,13 +223,15 @@ def _number_size(vector_type):
     return 4 if vector_type.element.intrinsic_name == "f32" else 8
 
 
-def _load(builder, address, vector_type):
+def emit_load(builder, address, vector_type):
+    """Emit the read of a register; address is one of a number."""
     value = builder.load(builder.bitcast(address, vector_type.as_pointer()))
     value.align = _number_size(vector_type)
     return value
 
 
-def _store(builder, value, address):
+def emit_store(builder, value, address):
+    """Emit the write of a register; address is one of a number."""
     place = builder.bitcast(address, value.type.as_pointer())
     builder.store(value, place).align = _number_size(value.type)
 
@@ -237,7 +241,7 @@ def load(typingctx, address):
     """Read one register."""
 
     def codegen(context, builder, sig, args):
-        return _load(builder, args[0], _llvm_type(sig.return_type))
+        return emit_load(builder, args[0], llvm_type(sig.return_type))
 
     return Vector(address.dtype)(address), codegen
 
@@ -247,24 +251,46 @@ def store(typingctx, address, vector):
     """Write one register."""
 
     def codegen(context, builder, sig, args):
-        _store(builder, args[1], args[0])
+        emit_store(builder, args[1], args[0])
         return context.get_dummy_value()
 
     return types.void(address, vector), codegen
 
 
+@intrinsic
+def prefetch(typingctx, address):
+    """Ask for the cache line of an address, which may lie outside of any array."""
+
+    def codegen(context, builder, sig, args):
+        byte = ir.IntType(8).as_pointer()
+        # LLVM with opaque pointers names the address space only, LLVM with typed ones
+        # not.
+        suffix = ".p0" if str(byte) == "ptr" else ".p0i8"
+        function = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(ir.VoidType(), [byte, INT32, INT32, INT32]),
+            "llvm.prefetch" + suffix,
+        )
+        read, most_local, data = (ir.Constant(INT32, n) for n in (0, 3, 1))
+        builder.call(function, [builder.bitcast(args[0], byte), read, most_local, data])
+        return context.get_dummy_value()
+
+    return types.void(address), codegen
+
+
 def _first_lanes(builder, count, vector_type):
     """Return the mask of the first ``count`` lanes."""
     n = vector_type.count
-    integers = ir.VectorType(_INT32, n)
+    integers = ir.VectorType(INT32, n)
     lane_numbers = ir.Constant(integers, list(range(n)))
-    spread = _spread(builder, builder.trunc(count, _INT32), integers)
+    spread = emit_spread(builder, builder.trunc(count, INT32), integers)
     return builder.icmp_signed("<", lane_numbers, spread)
 
 
 def _masked(builder, operation, vector_type, return_type, arguments):
     place = vector_type.as_pointer()
-    # LLVM with opaque pointers names the address space only, LLVM with typed ones the type too.
+    # LLVM with opaque pointers names the address space only, LLVM with typed ones the
+    # type too.
     element = f"v{vector_type.count}{vector_type.element.intrinsic_name}"
     suffix = "p0" if str(place) == "ptr" else f"p0{element}"
     function = cgutils.get_or_insert_function(
@@ -280,7 +306,7 @@ def load_lanes(typingctx, address, count):
     """Read the first ``count`` numbers of a register; the other lanes are zero."""
 
     def codegen(context, builder, sig, args):
-        vector_type = _llvm_type(sig.return_type)
+        vector_type = llvm_type(sig.return_type)
         return _masked(
             builder,
             "load",
@@ -288,7 +314,7 @@ def load_lanes(typingctx, address, count):
             vector_type,
             [
                 builder.bitcast(args[0], vector_type.as_pointer()),
-                ir.Constant(_INT32, 4),
+                ir.Constant(INT32, 4),
                 _first_lanes(builder, args[1], vector_type),
                 ir.Constant(vector_type, [0.0] * vector_type.count),
             ],
@@ -311,7 +337,7 @@ def store_lanes(typingctx, address, vector, count):
             [
                 args[1],
                 builder.bitcast(args[0], vector_type.as_pointer()),
-                ir.Constant(_INT32, 4),
+                ir.Constant(INT32, 4),
                 _first_lanes(builder, args[2], vector_type),
             ],
         )
@@ -320,19 +346,21 @@ def store_lanes(typingctx, address, vector, count):
     return types.void(address, vector, types.intp), codegen
 
 
-# -- arithmetic --------------------------------------------------------------------------------
+# -- arithmetic ------------------------------------------------------------------------
 
 
-def _spread(builder, scalar, vector_type):
+def emit_spread(builder, scalar, vector_type):
+    """Emit a register with one number in all lanes."""
     undefined = ir.Constant(vector_type, ir.Undefined)
-    one = builder.insert_element(undefined, scalar, ir.Constant(_INT32, 0))
+    one = builder.insert_element(undefined, scalar, ir.Constant(INT32, 0))
     zeros = ir.Constant(
-        ir.VectorType(_INT32, vector_type.count), [0] * vector_type.count
+        ir.VectorType(INT32, vector_type.count), [0] * vector_type.count
     )
     return builder.shuffle_vector(one, undefined, zeros)
 
 
-def _call(builder, name, result_type, *arguments):
+def emit_call(builder, name, result_type, *arguments):
+    """Emit one of LLVM's intrinsics on registers or numbers."""
     # llvmlite's VectorType has no intrinsic_name, so the intrinsic is named by hand.
     if isinstance(result_type, ir.VectorType):
         suffix = f"v{result_type.count}{result_type.element.intrinsic_name}"
@@ -349,7 +377,7 @@ def _call(builder, name, result_type, *arguments):
 @lower_cast(types.Float, Vector)
 def _spread_float(context, builder, fromty, toty, value):
     scalar = context.cast(builder, value, fromty, toty.dtype)
-    return _spread(builder, scalar, _llvm_type(toty))
+    return emit_spread(builder, scalar, llvm_type(toty))
 
 
 def _common_type(*args):
@@ -374,7 +402,7 @@ def _register_operator(function, instruction):
     @lower_builtin(function, *[Vector] * (1 if instruction in ("fneg", "fabs") else 2))
     def lower(context, builder, sig, args):
         if instruction == "fabs":
-            return _call(builder, "fabs", args[0].type, args[0])
+            return emit_call(builder, "fabs", args[0].type, args[0])
         return getattr(builder, instruction)(*args)
 
 
@@ -395,7 +423,7 @@ def fma(typingctx, a, b, c):
     common = _common_type(a, b, c)
 
     def codegen(context, builder, sig, args):
-        return _call(builder, "fma", args[0].type, *args)
+        return emit_call(builder, "fma", args[0].type, *args)
 
     return common and (common(common, common, common), codegen)
 
@@ -406,14 +434,14 @@ def copysign(typingctx, magnitude, sign):
     common = _common_type(magnitude, sign)
 
     def codegen(context, builder, sig, args):
-        return _call(builder, "copysign", args[0].type, *args)
+        return emit_call(builder, "copysign", args[0].type, *args)
 
     return common and (common(common, common), codegen)
 
 
 @intrinsic
 def where_less(typingctx, a, b, then, otherwise):
-    """Return ``then`` where ``a < b`` and ``otherwise`` elsewhere, also where ``a`` or ``b`` is NaN."""
+    """Return ``then`` where ``a < b``, else, NaN included, ``otherwise``."""
     common = _common_type(a, b, then, otherwise)
 
     def codegen(context, builder, sig, args):
@@ -423,12 +451,12 @@ def where_less(typingctx, a, b, then, otherwise):
     return common and (common(common, common, common, common), codegen)
 
 
-# -- the bits of a float -----------------------------------------------------------------------
+# -- the bits of a float ---------------------------------------------------------------
 
 
 @intrinsic
 def is_float64(typingctx, value):
-    """Whether a vector or number is of 64 bits: a constant, so the branch not taken vanishes."""
+    """Whether a value is of 64 bits: a constant, so the other branch vanishes."""
     dtype = value.dtype if isinstance(value, Vector) else value
 
     def codegen(context, builder, sig, args):
@@ -438,7 +466,7 @@ def is_float64(typingctx, value):
 
 
 def _integers(builder, value):
-    """Return the bits of a float value as integers, the integer type and its scalar width."""
+    """Return a value's bits as integers, a maker of constants and the width."""
     vector = isinstance(value.type, ir.VectorType)
     scalar = value.type.element if vector else value.type
     width = 32 if scalar.intrinsic_name == "f32" else 64
@@ -457,8 +485,9 @@ def _integers(builder, value):
 def power_of_two(typingctx, rounded, shift):
     """Return ``2 ** (n + shift)`` for a whole number n given as ``n + ROUNDING``.
 
-    ``ROUNDING`` is 1.5 * 2**23 (float32) or 1.5 * 2**52 (float64): adding it rounds to a whole number
-    and leaves that number in the low bits.  Only integer operations, so NaN is harmless here.
+    ``ROUNDING`` is 1.5 * 2**23 (float32) or 1.5 * 2**52 (float64): adding it rounds to
+    a whole number and leaves that number in the low bits.  Only integer operations, so
+    NaN is harmless here.
     """
     if not isinstance(shift, types.IntegerLiteral):
         return None
@@ -475,7 +504,7 @@ def power_of_two(typingctx, rounded, shift):
 
 @intrinsic
 def mantissa_and_exponent(typingctx, value):
-    """Split a positive normal number into a mantissa in [1/sqrt(2), sqrt(2)) and its exponent, as floats."""
+    """Split a positive normal number; the mantissa is in [1/sqrt(2), sqrt(2))."""
 
     def codegen(context, builder, sig, args):
         bits, constant, width = _integers(builder, args[0])
@@ -492,122 +521,3 @@ def mantissa_and_exponent(typingctx, value):
         )
 
     return types.UniTuple(value, 2)(value), codegen
-
-
-# -- the register tile -------------------------------------------------------------------------
-
-
-def _make_tile(width, adds):
-    """Make the register tile: a block of sums over k, ``width`` registers wide and up to TILE_ROWS high.
-
-    All heights stand in one function behind a switch, so that 13 rows run as 7 + 6 and cost
-    what 13 rows should.
-    """
-
-    @intrinsic
-    def tile(
-        typingctx, rows, c, c_row, init, init_row, a, a_row, a_k, b, b_row, n_terms
-    ):
-        n = types.intp
-        sig = types.void(n, c, n, init, n, a, n, n, b, n, n)
-
-        def codegen(context, builder, sig, args):
-            rows, c, c_row, init, init_row, *operands, n_terms = args
-            vector_type = _llvm_type(Vector(sig.args[1].dtype))
-            done = builder.append_basic_block("done")
-            switch = builder.switch(rows, done)
-            for height in range(1, TILE_ROWS + 1):
-                block = builder.append_basic_block(f"rows{height}")
-                switch.add_case(ir.Constant(_INT64, height), block)
-                builder.position_at_end(block)
-                shape = [(i, v) for i in range(height) for v in range(width)]
-
-                def places(base, row, shape=shape):
-                    offsets = (
-                        builder.add(
-                            builder.mul(row, ir.Constant(_INT64, i)),
-                            ir.Constant(_INT64, v * vector_type.count),
-                        )
-                        for i, v in shape
-                    )
-                    return [builder.gep(base, [offset]) for offset in offsets]
-
-                if adds:
-                    zero = ir.Constant(vector_type, [0.0] * vector_type.count)
-                    sums = [zero] * len(shape)
-                else:
-                    sums = [
-                        _load(builder, p, vector_type) for p in places(init, init_row)
-                    ]
-                sums = _sum_of_products(
-                    builder, sums, height, width, *operands, n_terms, vector_type
-                )
-                for place, value in zip(places(c, c_row), sums):
-                    if adds:
-                        value = builder.fadd(_load(builder, place, vector_type), value)
-                    _store(builder, value, place)
-                builder.branch(done)
-            builder.position_at_end(done)
-            return context.get_dummy_value()
-
-        return sig, codegen
-
-    return tile
-
-
-def _sum_of_products(
-    builder, sums, height, width, a, a_row, a_k, b, b_row, n_terms, vector_type
-):
-    """Emit the loop over k: one fused multiply-add per term into each of height x width sums."""
-    before = builder.block
-    loop, after = (builder.append_basic_block(name) for name in ("terms", "stored"))
-    row_starts = [
-        builder.gep(a, [builder.mul(a_row, ir.Constant(_INT64, i))])
-        for i in range(height)
-    ]
-    builder.branch(loop)
-    builder.position_at_end(loop)
-    k = builder.phi(_INT64)
-    phis = [
-        builder.phi(vector_type) for _ in sums
-    ]  # every phi must stand first in its block
-    weights_row, column = builder.mul(k, b_row), builder.mul(k, a_k)
-    weights = [
-        _load(
-            builder,
-            builder.gep(
-                b,
-                [builder.add(weights_row, ir.Constant(_INT64, v * vector_type.count))],
-            ),
-            vector_type,
-        )
-        for v in range(width)
-    ]
-    results = []
-    for i in range(height):
-        number = builder.load(builder.gep(row_starts[i], [column]))
-        factor = _spread(builder, number, vector_type)
-        for v in range(width):
-            total = phis[i * width + v]
-            results.append(
-                _call(builder, "fma", vector_type, factor, weights[v], total)
-            )
-    next_k = builder.add(k, ir.Constant(_INT64, 1))
-    k.add_incoming(ir.Constant(_INT64, 0), before)
-    k.add_incoming(next_k, loop)
-    for phi, start, result in zip(phis, sums, results):
-        phi.add_incoming(start, before)
-        phi.add_incoming(result, loop)
-    builder.cbranch(builder.icmp_signed("<", next_k, n_terms), loop, after)
-    builder.position_at_end(after)
-    return results
-
-
-# c[i, :] = init[i, :] + sum over k of a[i, k] * b[k, :], the sum starting from init, for i < rows <= TILE_ROWS.
-# Rows of c, init and b stand c_row, init_row and b_row numbers apart (0 repeats one row); a[i, k] stands at
-# i * a_row + k * a_k.  c may be init.  n_terms, the number of k, is at least 1.
-tile_1, tile_2, tile_3 = (_make_tile(width, adds=False) for width in (1, 2, 3))
-# The same with the sum starting from zero and added to c at its end; init is not read.
-adding_tile_1, adding_tile_2, adding_tile_3 = (
-    _make_tile(width, adds=True) for width in (1, 2, 3)
-)

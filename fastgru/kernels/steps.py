@@ -1,12 +1,14 @@
 """Which row of an array belongs to step t of sequence b.
 
-Users' arrays are tables of rows, one row of features or units per step and sequence: the row of step t of
-sequence b stands at ``first[b] + t * step``, which covers time-major, batch-major and concatenated
-sequences alike.  When all sequences are equally long, ``first`` is empty and stands for ``b * row_step``.
+Users' arrays are tables of rows, one row of features or units per step and sequence:
+the row of step t of sequence b stands at ``first[b] + t * step``, which covers
+time-major, batch-major and concatenated sequences alike.  When all sequences are
+equally long, ``first`` is empty and stands for ``b * row_step``.
 
-When lengths differ, sequences are numbered by falling length (``order`` holds their numbers in the user's
-arrays), so that those still running at step t are the first ``active(t)``.  What the layer itself keeps is
-packed: rows of step 0 first, then of step 1, valid ones only; those of step t begin at ``start(t)``.
+When lengths differ, sequences are numbered by falling length (``order`` holds their
+numbers in the user's arrays), so that those still running at step t are the first
+``active(t)``.  What the layer itself keeps is packed: rows of step 0 first, then of
+step 1, valid ones only; those of step t begin at ``start(t)``.
 """
 
 from typing import NamedTuple

@@ -1,7 +1,8 @@
 """What a training step does to the flat vectors of parameters and gradients.
 
-Every number is computed by itself, or summed in one fixed order, so threads and register sizes change
-nothing.  Scalars come in float64 and are rounded once to the vectors' type.
+Every number is computed by itself, or summed in one fixed order, so threads and
+register sizes change nothing.  Scalars come in float64 and are rounded once to the
+vectors' type.
 """
 
 import math
@@ -13,7 +14,7 @@ from fastgru._jit import kernel
 
 @kernel
 def sum_of_squares(values):
-    """Return the sum of squares in float64: eight interleaved sums, then added up in order."""
+    """Return the sum of squares in float64: eight interleaved sums, then theirs."""
     s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
     n = values.size - values.size % 8
     for i in range(0, n, 8):
@@ -49,7 +50,7 @@ def scale(values, factor):
 
 @kernel
 def adam(parameters, gradients, mean, square, step, beta_1, beta_2, epsilon):
-    """Take one step of Adam; ``step`` is the learning rate with the bias corrections in it.
+    """Take one step of Adam; ``step`` is the rate with the bias corrections in it.
 
     parameters, mean, square : (n,), updated; gradients : (n,)
     """

@@ -444,5 +444,7 @@ class Pullback:
             get_num_threads(),
         )
         return GRUGradients(
-            call.to_user(d_x), call.state_to_user(d_h_0), gradients.copy_out()
+            call.to_user(d_x),
+            call.state_to_user(d_h_0),
+            {name: gradients[name] for name in gradients},
         )

@@ -20,6 +20,7 @@ from fastgru.kernels.gru_forward import (
 )
 from fastgru.kernels.packing import pack_gru, packed_size
 from fastgru.kernels.simd import REGISTERS
+from fastgru.layers import _buffers
 from fastgru.layers.geometry import Geometry
 from fastgru.parameters import ParameterSet
 
@@ -27,7 +28,7 @@ NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 # Multiply-adds below which entering a parallel region costs more than it saves, and
 # sequences below which a block of them does not fill the register tile.
-_SMALLEST_PARALLEL = 200_000
+_SMALLEST_PARALLEL = 10_000_000
 _SMALLEST_BLOCK = 4
 
 
@@ -149,9 +150,9 @@ class Recurrence:
         n_rows, batch = geometry.n_rows, geometry.batch
         tape = Tape(
             geometry,
-            self.empty(n_rows * 4 * self.hidden_size + slack),
+            _buffers.take(n_rows * 4 * self.hidden_size + slack, self.dtype),
             self.empty((batch + n_rows) * self.hidden_size + slack),
-            self.empty(n_rows * self.input_size),
+            _buffers.take(n_rows * self.input_size, self.dtype),
             self._version,
         )
         h_n = self.empty(batch, self.hidden_size)
@@ -232,6 +233,8 @@ class Recurrence:
             else:
                 bounds = geometry.bounds(self._blocks(geometry, granted))
                 gru_backward_parallel(*arguments, bounds, granted, self.reset_after)
+        _buffers.give(tape.inputs)
+        _buffers.give(tape.gates)
         return d_h_0
 
     def _worth(self, geometry: Geometry, n_threads: int) -> int:

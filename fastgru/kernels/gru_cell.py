@@ -1,0 +1,320 @@
+"""One step of the two cells, forward and backward.
+
+With s the logistic sigmoid, for each unit (Cho et al. 2014, arXiv:1406.1078, section
+2.3, and its variant with the reset gate after the product):
+
+    r  = s(W_r x + b_ir + U_r h + b_hr)
+    z  = s(W_z x + b_iz + U_z h + b_hz)
+    n  = tanh(W_n x + b_in + r * (U_n h + b_hn))      reset_after
+    n  = tanh(W_n x + b_in + b_hn + U_n (r * h))      otherwise
+    h' = (1 - z) * n + z * h
+
+With d the gradient of h', and ' of a gate meaning the gradient of its pre-activation:
+
+    n' = d (1 - z) (1 - n^2)         z' = d (h - n) z (1 - z)
+
+    reset_after:    r' = n' hn r (1 - r)
+                    gradient of h = d z + (n' r) U_n + r' U_r + z' U_z
+    otherwise:      r' = q h r (1 - r) with q = n' U_n
+                    gradient of h = d z + q r + r' U_r + z' U_z
+
+A row of the tape holds [hn r z n], each H numbers, where hn = U_n h + b_hn with
+``reset_after`` and r * h otherwise.  Backward writes [n'r r' z' n'] over it, or
+[rh r' z' n'], so that the recurrent and the input side each read what they need.
+"""
+
+from fastgru._jit import compiled_once, inline
+from fastgru.kernels.activations import sigmoid, tanh
+from fastgru.kernels.products import (
+    panel_product,
+    part_start,
+    product,
+    tiles_for,
+    vectors_for,
+)
+from fastgru.kernels.simd import fma, lanes, load, load_lanes, store, store_lanes
+from fastgru.kernels.tile import tile_3
+
+# -- forward ---------------------------------------------------------------------------
+
+
+@inline
+def _new_state(z, n, h):
+    return fma(z, h - n, n)
+
+
+@compiled_once
+def step_reset_after(
+    rows: int,
+    h_next,
+    h,
+    h_row: int,
+    before,
+    before_row: int,
+    weights,
+    n_units: int,
+    sums,
+    tape,
+    training: int,
+):
+    """One step of ``rows`` sequences.
+
+    before : per row and register of units [n r z hn]: the pre-activations so far, of
+        hn its bias
+    sums : scratch, TILE_ROWS * 3 registers
+    tape : rows of 4H numbers, written when training
+    """
+    wide = lanes(h)
+    n_tiles = tiles_for(rows)
+    for vector in range(vectors_for(n_units, h)):
+        unit = vector * wide
+        valid = min(wide, n_units - unit)
+        panel = weights + unit * 3 * n_units
+        first = before + unit * 4
+        for tile in range(n_tiles):
+            i = part_start(rows, n_tiles, tile)
+            height = part_start(rows, n_tiles, tile + 1) - i
+            tile_3(
+                height,
+                sums,
+                3 * wide,
+                first + i * before_row + wide,
+                before_row,
+                h + i * h_row,
+                h_row,
+                1,
+                panel,
+                3 * wide,
+                n_units,
+            )
+            for q in range(height):
+                s = sums + q * 3 * wide
+                place = (i + q) * h_row + unit
+                r = sigmoid(load(s))
+                z = sigmoid(load(s + wide))
+                hn = load(s + 2 * wide)
+                n = tanh(fma(r, hn, load(first + (i + q) * before_row)))
+                new = _new_state(z, n, load(h + place))
+                if training:
+                    record = tape + (i + q) * 4 * n_units + unit
+                    if valid == wide:
+                        store(h_next + place, new)
+                        store(record, hn)
+                        store(record + n_units, r)
+                        store(record + 2 * n_units, z)
+                        store(record + 3 * n_units, n)
+                    else:
+                        store_lanes(h_next + place, new, valid)
+                        store_lanes(record, hn, valid)
+                        store_lanes(record + n_units, r, valid)
+                        store_lanes(record + 2 * n_units, z, valid)
+                        store_lanes(record + 3 * n_units, n, valid)
+                else:
+                    store(h_next + place, new)
+
+
+@compiled_once
+def step_reset_before(
+    rows: int,
+    h_next,
+    h,
+    h_row: int,
+    before,
+    before_row: int,
+    weights,
+    candidate,
+    n_units: int,
+    sums,
+    gates,
+    gates_row: int,
+    training: int,
+):
+    """One step of ``rows`` sequences of the cell that resets before the product.
+
+    before : per row [r z] of each register of units, then all of n
+    sums : scratch, rows * HP numbers
+    gates : per row r * h, and z two parts further: the tape, whose parts are H numbers,
+        or without training scratch with parts of HP numbers
+    """
+    wide = lanes(h)
+    n_vectors = vectors_for(n_units, h)
+    part = n_units if training else n_vectors * wide
+    n_tiles = tiles_for(rows)
+    for vector in range(n_vectors):
+        unit = vector * wide
+        valid = min(wide, n_units - unit)
+        for tile in range(n_tiles):
+            i = part_start(rows, n_tiles, tile)
+            height = part_start(rows, n_tiles, tile + 1) - i
+            panel_product(
+                2,
+                height,
+                sums,
+                2 * wide,
+                before + i * before_row + 2 * unit,
+                before_row,
+                h + i * h_row,
+                h_row,
+                1,
+                weights + 2 * unit * n_units,
+                n_units,
+            )
+            for q in range(height):
+                r = sigmoid(load(sums + q * 2 * wide))
+                z = sigmoid(load(sums + q * 2 * wide + wide))
+                reset = r * load(h + (i + q) * h_row + unit)
+                record = gates + (i + q) * gates_row + unit
+                if not training:
+                    store(record, reset)
+                    store(record + 2 * part, z)
+                elif valid == wide:
+                    store(record, reset)
+                    store(record + part, r)
+                    store(record + 2 * part, z)
+                else:
+                    store_lanes(record, reset, valid)
+                    store_lanes(record + part, r, valid)
+                    store_lanes(record + 2 * part, z, valid)
+    sums_row = n_vectors * wide
+    product(
+        rows,
+        sums,
+        sums_row,
+        before + 2 * sums_row,
+        before_row,
+        gates,
+        gates_row,
+        1,
+        candidate,
+        n_vectors,
+        n_units,
+    )
+    for i in range(rows):
+        for vector in range(n_vectors):
+            unit = vector * wide
+            valid = min(wide, n_units - unit)
+            record = gates + i * gates_row + unit
+            place = i * h_row + unit
+            n = tanh(load(sums + i * sums_row + unit))
+            new = _new_state(load(record + 2 * part), n, load(h + place))
+            if not training:
+                store(h_next + place, new)
+            elif valid == wide:
+                store(h_next + place, new)
+                store(record + 3 * part, n)
+            else:
+                store_lanes(h_next + place, new, valid)
+                store_lanes(record + 3 * part, n, valid)
+
+
+# -- backward --------------------------------------------------------------------------
+
+
+@inline
+def _one_minus_square(n):
+    return fma(-n, n, 1.0)
+
+
+@inline
+def _state_gradient(d_state, d_output, has_d_output, valid):
+    """Return a register of the state's gradient: from later steps and the output."""
+    d = load(d_state)
+    if has_d_output:
+        if valid == lanes(d_state):
+            d = d + load(d_output)
+        else:
+            d = d + load_lanes(d_output, valid)
+    return d
+
+
+@inline
+def _store_valid(target, value, valid):
+    if valid == lanes(target):
+        store(target, value)
+    else:
+        store_lanes(target, value, valid)
+
+
+@compiled_once
+def gates_reset_after(
+    rows: int,
+    tape,
+    h,
+    d_state,
+    d_state_row: int,
+    d_output,
+    d_output_row: int,
+    has_d_output: int,
+    n_units: int,
+):
+    """Write the gate gradients of some rows over their tape; d_state becomes d z."""
+    wide = lanes(h)
+    for i in range(rows):
+        for vector in range(vectors_for(n_units, h)):
+            unit = vector * wide
+            valid = min(wide, n_units - unit)
+            record = tape + i * 4 * n_units + unit
+            ds = d_state + i * d_state_row + unit
+            hn, r = load(record), load(record + n_units)
+            z, n = load(record + 2 * n_units), load(record + 3 * n_units)
+            dy = d_output + i * d_output_row + unit
+            d = _state_gradient(ds, dy, has_d_output, valid)
+            dn = d * (1.0 - z) * _one_minus_square(n)
+            dz = d * (load(h + i * n_units + unit) - n) * z * (1.0 - z)
+            dr = dn * hn * r * (1.0 - r)
+            _store_valid(record, dn * r, valid)
+            _store_valid(record + n_units, dr, valid)
+            _store_valid(record + 2 * n_units, dz, valid)
+            _store_valid(record + 3 * n_units, dn, valid)
+            store(ds, d * z)
+
+
+@compiled_once
+def gates_reset_before(
+    rows: int,
+    tape,
+    h,
+    d_state,
+    d_state_row: int,
+    d_output,
+    d_output_row: int,
+    has_d_output: int,
+    n_units: int,
+):
+    """Write z' and n' of some rows over their tape; d_state becomes d z.
+
+    r' comes later, since it needs n' U_n.
+    """
+    wide = lanes(h)
+    for i in range(rows):
+        for vector in range(vectors_for(n_units, h)):
+            unit = vector * wide
+            valid = min(wide, n_units - unit)
+            record = tape + i * 4 * n_units + unit
+            ds = d_state + i * d_state_row + unit
+            z, n = load(record + 2 * n_units), load(record + 3 * n_units)
+            dy = d_output + i * d_output_row + unit
+            d = _state_gradient(ds, dy, has_d_output, valid)
+            dn = d * (1.0 - z) * _one_minus_square(n)
+            dz = d * (load(h + i * n_units + unit) - n) * z * (1.0 - z)
+            _store_valid(record + 2 * n_units, dz, valid)
+            _store_valid(record + 3 * n_units, dn, valid)
+            store(ds, d * z)
+
+
+@compiled_once
+def reset_gate_before(
+    rows: int, tape, h, d_state, d_reset, d_state_row: int, n_units: int
+):
+    """Write r' of some rows over their tape; add what r * h hands to the state."""
+    wide = lanes(h)
+    for i in range(rows):
+        for vector in range(vectors_for(n_units, h)):
+            unit = vector * wide
+            valid = min(wide, n_units - unit)
+            record = tape + i * 4 * n_units + n_units + unit
+            ds = d_state + i * d_state_row + unit
+            r, q = load(record), load(d_reset + i * d_state_row + unit)
+            dr = q * load(h + i * n_units + unit) * r * (1.0 - r)
+            _store_valid(record, dr, valid)
+            store(ds, fma(q, r, load(ds)))

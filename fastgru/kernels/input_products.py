@@ -1,0 +1,237 @@
+"""The products of the inputs with their weights, computed a few steps ahead.
+
+Rows of many steps fill the register tiles and read the weights once; few enough of them
+stay in the cache until their step comes.
+"""
+
+from fastgru._jit import helper, inline
+from fastgru.kernels.packing import biases
+from fastgru.kernels.products import (
+    copy_row,
+    panel_product,
+    product,
+    vectors_for,
+)
+from fastgru.kernels.simd import TILE_ROWS, lanes, load, pointer, store
+from fastgru.kernels.steps import active, start, user_row
+
+# Numbers of pre-activations that are computed ahead, so that they stay in the cache.
+_NUMBERS_AHEAD = 32768
+
+
+@inline
+def before_row_size(n_units, reset_after, address):
+    """Return the length of a row of pre-activations."""
+    return vectors_for(n_units, address) * lanes(address) * (4 if reset_after else 3)
+
+
+@inline
+def _input_product(
+    rows, before, before_row, x, x_row, packed, n_inputs, n_units, reset_after
+):
+    """Add the products of ``rows`` rows of inputs to their biases."""
+    wide = lanes(x)
+    n_vectors = vectors_for(n_units, x)
+    bias = biases(packed, n_inputs, n_units)
+    if reset_after:
+        for vector in range(n_vectors):
+            panel_product(
+                3,
+                rows,
+                before + 4 * wide * vector,
+                before_row,
+                bias + 4 * wide * vector,
+                0,
+                x,
+                x_row,
+                1,
+                packed + 3 * wide * vector * n_inputs,
+                n_inputs,
+            )
+    else:
+        product(
+            rows,
+            before,
+            before_row,
+            bias,
+            0,
+            x,
+            x_row,
+            1,
+            packed,
+            3 * n_vectors,
+            n_inputs,
+        )
+
+
+@inline
+def steps_ahead(steps, t, first, last, before_row, address):
+    """Return up to which step the input products are computed at once."""
+    end, rows = t, 0
+    while end < steps.n_steps:
+        rows += active(steps, end, first, last)
+        if end > t and rows * before_row > max(_NUMBERS_AHEAD, TILE_ROWS * before_row):
+            break
+        end += 1
+    return end
+
+
+@inline
+def rows_ahead_at_most(rows, before_row):
+    """Return how many rows of pre-activations ``steps_ahead`` asks for at most."""
+    return max(rows, max(_NUMBERS_AHEAD, TILE_ROWS * before_row) // before_row)
+
+
+@helper
+def inputs_ahead(
+    steps,
+    t_begin,
+    t_end,
+    first,
+    last,
+    x,
+    gathered,
+    gathers,
+    before,
+    before_row,
+    packed,
+    n_inputs,
+    n_units,
+    reset_after,
+):
+    """Compute the input products of steps t_begin to t_end - 1, active rows only.
+
+    Equally spaced rows are read where they stand; others are first gathered
+    (``gathers``), to scratch or to the tape, where step t's begin at row ``start(t) +
+    first``.
+    """
+    if gathers:
+        done = 0
+        for t in range(t_begin, t_end):
+            rows = active(steps, t, first, last)
+            for b in range(rows):
+                source = x + user_row(steps, t, first + b) * n_inputs
+                copy_row(gathered + (done + b) * n_inputs, source, n_inputs)
+            done += rows
+        _input_product(
+            done,
+            before,
+            before_row,
+            gathered,
+            n_inputs,
+            packed,
+            n_inputs,
+            n_units,
+            reset_after,
+        )
+        return
+    rows, n_ahead = last - first, t_end - t_begin
+    base = x + user_row(steps, t_begin, first) * n_inputs
+    if rows == 1 or steps.step == rows * steps.row_step:
+        distance = steps.step if rows == 1 else steps.row_step
+        _input_product(
+            rows * n_ahead,
+            before,
+            before_row,
+            base,
+            distance * n_inputs,
+            packed,
+            n_inputs,
+            n_units,
+            reset_after,
+        )
+    elif rows >= n_ahead:
+        for t in range(n_ahead):
+            _input_product(
+                rows,
+                before + t * rows * before_row,
+                before_row,
+                base + t * steps.step * n_inputs,
+                steps.row_step * n_inputs,
+                packed,
+                n_inputs,
+                n_units,
+                reset_after,
+            )
+    else:
+        for b in range(rows):
+            _input_product(
+                n_ahead,
+                before + b * before_row,
+                rows * before_row,
+                base + b * steps.row_step * n_inputs,
+                steps.step * n_inputs,
+                packed,
+                n_inputs,
+                n_units,
+                reset_after,
+            )
+
+
+@inline
+def prefill_bias_of_hn(before, before_row, rows, bias, n_units):
+    """Put the bias of hn into each row; the input products leave it alone."""
+    wide = lanes(before)
+    for vector in range(vectors_for(n_units, before)):
+        place = 4 * wide * vector + 3 * wide
+        value = load(bias + place)
+        for row in range(rows):
+            store(before + row * before_row + place, value)
+
+
+@inline
+def record_inputs(inputs, x, steps, t_begin, t_end, first, last, n_inputs):
+    """Copy the inputs of some steps to the tape, whose rows are packed."""
+    for t in range(t_begin, t_end):
+        target = pointer(inputs) + (start(steps, t) + first) * n_inputs
+        for b in range(active(steps, t, first, last)):
+            source = pointer(x) + user_row(steps, t, first + b) * n_inputs
+            copy_row(target + b * n_inputs, source, n_inputs)
+
+
+@inline
+def recorded_inputs_ahead(
+    inputs,
+    steps,
+    t_begin,
+    t_end,
+    first,
+    last,
+    before,
+    before_row,
+    packed,
+    n_inputs,
+    n_units,
+    reset_after,
+):
+    """Compute the products of some steps' inputs, which stand packed on the tape."""
+    base = pointer(inputs)
+    if last - first == steps.batch:
+        row = start(steps, t_begin)
+        _input_product(
+            start(steps, t_end) - row,
+            before,
+            before_row,
+            base + row * n_inputs,
+            n_inputs,
+            packed,
+            n_inputs,
+            n_units,
+            reset_after,
+        )
+        return
+    done = 0
+    for t in range(t_begin, t_end):
+        rows = active(steps, t, first, last)
+        _input_product(
+            rows,
+            before + done * before_row,
+            before_row,
+            base + (start(steps, t) + first) * n_inputs,
+            n_inputs,
+            packed,
+            n_inputs,
+            n_units,
+            reset_after,
+        )
+        done += rows

@@ -1,0 +1,270 @@
+"""The gradients of the weights and biases, from a tape that holds the gates' gradients.
+
+Each thread owns some tiles of the result and sums over all packed rows, ``TERMS`` at a
+time: no atomics, no partial copies, the same bits for any number of threads.
+"""
+
+import numpy as np
+
+from fastgru._jit import helper, inline, kernel
+from fastgru.kernels.products import (
+    TERMS,
+    add_products,
+    copy_row,
+    pack_terms,
+    panel_start,
+    panels_for,
+    part_start,
+    tiles_for,
+    vectors_for,
+)
+from fastgru.kernels.simd import aligned, lanes, pointer, slack
+from fastgru.kernels.steps import is_uniform, start
+
+
+@inline
+def _copy_columns(target, sums, column, end, n_units):
+    """Copy sums of tape columns to a row of a gradient, whose gates are r, z, n."""
+    split = max(column, min(end, n_units))
+    copy_row(target + 2 * n_units + column, sums, split - column)
+    copy_row(target + (split - n_units), sums + (split - column), end - split)
+
+
+@helper
+def _gather_previous(target, states, steps, t, row, n_terms, n_units):
+    """Copy the states before some packed rows; t is at most the first one's step."""
+    for k in range(n_terms):
+        while row + k >= start(steps, t + 1):
+            t += 1
+        previous = row + k - start(steps, t)
+        if t > 0:
+            previous += steps.batch + start(steps, t - 1)
+        copy_row(target + k * n_units, states + previous * n_units, n_units)
+    return t
+
+
+@helper
+def _share_of_product(
+    gradient,
+    bias_gradient,
+    sums,
+    sums_row,
+    a,
+    a_k,
+    n_rows,
+    tape,
+    column,
+    n_columns,
+    n_units,
+    n_terms,
+    share_begin,
+    share_end,
+    panel,
+    is_last,
+):
+    """Add one block of terms to some tiles of one weight's gradient.
+
+    The gradient has ``n_rows`` rows; its columns are ``n_columns`` columns of the tape
+    from ``column`` on, cut into panels and those into tiles, counted panel after panel.
+    sums holds, on and on, the rows and then the sum of the columns (the gradient of a
+    bias); after the last block they are copied to where they belong.
+    """
+    wide = lanes(panel)
+    n_vectors = vectors_for(n_columns, panel)
+    n_tiles = tiles_for(n_rows)
+    for p in range(share_begin // n_tiles, panels_for(n_vectors)):
+        tile_begin = max(0, share_begin - p * n_tiles)
+        tile_end = min(n_tiles, share_end - p * n_tiles)
+        if tile_end <= 0:
+            break
+        begin = panel_start(n_vectors, p) * wide
+        width = panel_start(n_vectors, p + 1) - begin // wide
+        place, bias_place = sums + begin, sums + n_rows * sums_row + begin
+        has_bias = tile_begin == 0
+        pack_terms(
+            panel,
+            width,
+            tape + column + begin,
+            4 * n_units,
+            n_terms,
+            bias_place,
+            has_bias,
+        )
+        add_products(
+            place, sums_row, a, a_k, panel, width, tile_begin, tile_end, n_rows, n_terms
+        )
+        if is_last:
+            first = column + begin
+            end = min(first + width * wide, column + n_columns)
+            row_begin = part_start(n_rows, n_tiles, tile_begin)
+            row_end = part_start(n_rows, n_tiles, tile_end)
+            for row in range(row_begin, row_end):
+                target = gradient + row * 3 * n_units
+                _copy_columns(target, place + row * sums_row, first, end, n_units)
+            if has_bias:
+                _copy_columns(bias_gradient, bias_place, first, end, n_units)
+
+
+@helper
+def _weight_gradient_share(
+    d_weight_ih,
+    d_weight_hh,
+    d_bias_ih,
+    d_bias_hh,
+    tape_array,
+    states,
+    inputs,
+    sums_array,
+    steps,
+    n_rows,
+    worker,
+    n_workers,
+    reset_after,
+    work,
+):
+    """Compute one worker's share of the gradients of the weights and biases.
+
+    sums : scratch of all workers, zeros: (I + 1) + (H + 1) rows for the two weights and
+    their biases work : scratch of this worker: a panel of terms, and previous states
+    gathered when lengths differ
+    """
+    n_inputs, n_units = d_weight_ih.shape[0], d_weight_hh.shape[0]
+    tape = pointer(tape_array)
+    panel = aligned(pointer(work))
+    wide = lanes(panel)
+    gathered = panel + TERMS * 3 * wide
+    candidate_begin = vectors_for(2 * n_units, panel) * wide
+    sums_row = candidate_begin + vectors_for(n_units, panel) * wide
+    input_sums = aligned(pointer(sums_array))
+    recurrent_sums = input_sums + (n_inputs + 1) * sums_row
+
+    # With reset_after the recurrent side is one product, of [n'r r' z'] with h;
+    # otherwise it is two, of [r' z'] with h and of n' with r * h, which the tape kept.
+    column, n_columns, n_candidate = 0, 3 * n_units, 0
+    if not reset_after:
+        column, n_columns, n_candidate = n_units, 2 * n_units, n_units
+    input_share = panels_for(vectors_for(3 * n_units, panel)) * tiles_for(n_inputs)
+    recurrent_share = panels_for(vectors_for(n_columns, panel)) * tiles_for(n_units)
+    both_shares = input_share + recurrent_share
+    n_shares = both_shares
+    if not reset_after:
+        n_shares += panels_for(vectors_for(n_candidate, panel)) * tiles_for(n_units)
+    begin = part_start(n_shares, n_workers, worker)
+    end = part_start(n_shares, n_workers, worker + 1)
+
+    t = 0
+    for row in range(0, n_rows, TERMS):
+        n_terms = min(TERMS, n_rows - row)
+        is_last = row + n_terms == n_rows
+        record = tape + row * 4 * n_units
+        if begin < input_share:
+            _share_of_product(
+                pointer(d_weight_ih),
+                pointer(d_bias_ih),
+                input_sums,
+                sums_row,
+                pointer(inputs) + row * n_inputs,
+                n_inputs,
+                n_inputs,
+                record,
+                n_units,
+                3 * n_units,
+                n_units,
+                n_terms,
+                begin,
+                min(end, input_share),
+                panel,
+                is_last,
+            )
+        if begin < both_shares and end > input_share:
+            previous = pointer(states) + row * n_units
+            if not is_uniform(steps):
+                t = _gather_previous(
+                    gathered, pointer(states), steps, t, row, n_terms, n_units
+                )
+                previous = gathered
+            _share_of_product(
+                pointer(d_weight_hh),
+                pointer(d_bias_hh),
+                recurrent_sums,
+                sums_row,
+                previous,
+                n_units,
+                n_units,
+                record,
+                column,
+                n_columns,
+                n_units,
+                n_terms,
+                max(0, begin - input_share),
+                min(end, both_shares) - input_share,
+                panel,
+                is_last,
+            )
+        if end > both_shares:
+            _share_of_product(
+                pointer(d_weight_hh),
+                pointer(d_bias_hh),
+                recurrent_sums + candidate_begin,
+                sums_row,
+                record,
+                4 * n_units,
+                n_units,
+                record,
+                3 * n_units,
+                n_candidate,
+                n_units,
+                n_terms,
+                max(0, begin - both_shares),
+                end - both_shares,
+                panel,
+                is_last,
+            )
+
+
+@kernel
+def gru_weight_gradient_share(
+    d_weight_ih,
+    d_weight_hh,
+    d_bias_ih,
+    d_bias_hh,
+    tape,
+    states,
+    inputs,
+    sums,
+    steps,
+    n_rows,
+    worker,
+    n_workers,
+    reset_after,
+):
+    """Compute one worker's share of the gradients of the weights and biases."""
+    wide = lanes(pointer(tape))
+    gathered = 0 if is_uniform(steps) else TERMS * d_weight_hh.shape[0]
+    work = np.empty(TERMS * 3 * wide + gathered + slack(pointer(tape)), tape.dtype)
+    _weight_gradient_share(
+        d_weight_ih,
+        d_weight_hh,
+        d_bias_ih,
+        d_bias_hh,
+        tape,
+        states,
+        inputs,
+        sums,
+        steps,
+        n_rows,
+        worker,
+        n_workers,
+        reset_after,
+        work,
+    )
+
+
+@inline
+def zero_sums(n_inputs, n_units, tape):
+    """Allocate the sums of the weights' gradients."""
+    wide = lanes(pointer(tape))
+    row = (
+        vectors_for(2 * n_units, pointer(tape)) + vectors_for(n_units, pointer(tape))
+    ) * wide
+    return np.zeros((n_inputs + n_units + 2) * row + slack(pointer(tape)), tape.dtype)
