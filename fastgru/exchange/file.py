@@ -84,6 +84,17 @@ def load(path: str | os.PathLike[str]) -> Any:
         If there is no such file.
     ValueError
         If the file is damaged, or not one that ``save`` wrote.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> import fastgru
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "gru.safetensors"
+    ...     fastgru.save(fastgru.GRU(3, 4), path)
+    ...     gru = fastgru.load(path)
+    >>> gru.hidden_size
+    4
     """
     from safetensors import SafetensorError, safe_open
 
