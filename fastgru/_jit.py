@@ -52,6 +52,18 @@ def parallel_kernel(function: Callable) -> Any:
     return _cached(numba.njit(parallel=True, **_OPTIONS)(function))
 
 
+class Line:
+    """Annotates a parameter of a ``compiled_once`` function: a 1-D array of numbers."""
+
+
+class Table:
+    """Annotates such a parameter: a C-contiguous 2-D array of numbers."""
+
+
+class Indices:
+    """Annotates such a parameter: a 1-D array of int64."""
+
+
 def compiled_once(function: Callable) -> Any:
     """Compile a large helper once per float type; kernels call it through its symbol.
 
@@ -61,18 +73,18 @@ def compiled_once(function: Callable) -> Any:
     once = _CompiledOnce(function)
 
     def define(typingctx: Any, *arguments: Any) -> Any:
-        pointer = next(a for a in arguments if hasattr(a, "dtype"))
-        once.register(pointer.dtype)
+        dtype = next(a.dtype for a in arguments if _holds_floats(a))
+        once.register(dtype)
 
         def codegen(context: Any, builder: Any, sig: Any, values: Any) -> Any:
             function_type = ir.FunctionType(ir.VoidType(), [v.type for v in values])
             callee = cgutils.get_or_insert_function(
-                builder.module, function_type, once.symbol(pointer.dtype)
+                builder.module, function_type, once.symbol(dtype)
             )
             builder.call(callee, values)
             return context.get_dummy_value()
 
-        return once.signature(pointer.dtype), codegen
+        return once.signature(dtype), codegen
 
     define.__name__, define.__doc__ = function.__name__, function.__doc__
     # Numba folds arguments by the signature, which therefore must name each.
@@ -84,6 +96,10 @@ def compiled_once(function: Callable) -> Any:
     _COMPILED_ONCE[id(caller)] = once
     once.caller = caller
     return caller
+
+
+def _holds_floats(numba_type: Any) -> bool:
+    return isinstance(getattr(numba_type, "dtype", None), types.Float)
 
 
 class _CompiledOnce:
@@ -100,11 +116,15 @@ class _CompiledOnce:
     def signature(self, dtype: Any) -> Any:
         from fastgru.kernels.simd import Pointer
 
+        kinds = {
+            int: types.intp,
+            Line: types.Array(dtype, 1, "C"),
+            Table: types.Array(dtype, 2, "C"),
+            Indices: types.Array(types.int64, 1, "C"),
+            inspect.Parameter.empty: Pointer(dtype),
+        }
         parameters = inspect.signature(self.function).parameters.values()
-        pointer = Pointer(dtype)
-        return types.void(
-            *(types.intp if p.annotation is int else pointer for p in parameters)
-        )
+        return types.void(*(kinds[p.annotation] for p in parameters))
 
     def register(self, dtype: Any) -> None:
         """Compile it or load it from the cache, and make its symbol known to LLVM."""

@@ -11,7 +11,16 @@ so the recurrent and the input side each read what they need.
 import numpy as np
 from numba import prange
 
-from fastgru._jit import helper, inline, kernel, parallel_kernel
+from fastgru._jit import (
+    Indices,
+    Line,
+    Table,
+    compiled_once,
+    helper,
+    inline,
+    kernel,
+    parallel_kernel,
+)
 from fastgru.kernels.gru_cell import (
     gates_reset_after,
     gates_reset_before,
@@ -44,7 +53,7 @@ from fastgru.kernels.steps import (
     user_number,
     user_row,
 )
-from fastgru.kernels.weight_gradients import gru_weight_gradient_share, zero_sums
+from fastgru.kernels.weight_gradients import weight_gradient_share, zero_sums
 
 _ROWS_TOGETHER = 128
 
@@ -205,31 +214,37 @@ def _back_together(
         copy_row(target, d_state + b * padded, n_units)
 
 
-@kernel
-def gru_backward_rows(
-    tape,
-    d_x,
-    d_h_0,
-    states,
-    d_output,
-    d_h_n,
-    packed,
-    n_inputs,
-    steps,
-    first,
-    last,
-    reset_after,
+@compiled_once
+def back_block(
+    tape: Line,
+    d_x: Table,
+    d_h_0: Table,
+    states: Line,
+    d_output: Table,
+    d_h_n: Table,
+    packed: Line,
+    n_inputs: int,
+    n_steps: int,
+    row_step: int,
+    step: int,
+    order: Indices,
+    first: Indices,
+    starts: Indices,
+    begin: int,
+    end: int,
+    reset_after: int,
 ):
-    """Take sequences first to last - 1 back through time; see ``gru_backward``."""
+    """Take sequences begin to end - 1 back through time; see ``gru_backward``."""
     n_units = d_h_0.shape[1]
+    steps = Steps(n_steps, d_h_0.shape[0], row_step, step, order, first, starts)
     wide = lanes(pointer(tape))
     padded = vectors_for(n_units, pointer(tape)) * wide
     padded_inputs = vectors_for(n_inputs, pointer(tape)) * wide
-    together = min(_ROWS_TOGETHER, last - first)
+    together = min(_ROWS_TOGETHER, end - begin)
     size = 2 * together * padded + max(padded, padded_inputs)
     size += together * padded_inputs + slack(pointer(tape))
     work = np.empty(size, tape.dtype)
-    n_parts = (last - first + _ROWS_TOGETHER - 1) // _ROWS_TOGETHER
+    n_parts = (end - begin + _ROWS_TOGETHER - 1) // _ROWS_TOGETHER
     for part in range(n_parts):
         _back_together(
             tape,
@@ -241,8 +256,8 @@ def gru_backward_rows(
             packed,
             n_inputs,
             steps,
-            first + part_start(last - first, n_parts, part),
-            first + part_start(last - first, n_parts, part + 1),
+            begin + part_start(end - begin, n_parts, part),
+            begin + part_start(end - begin, n_parts, part + 1),
             reset_after,
             work,
         )
@@ -290,9 +305,23 @@ def _input_gradient_rows(
         row += rows
 
 
-@kernel
-def gru_input_gradient_rows(d_x, tape, packed, steps, first_row, last_row, d_h_0):
+@compiled_once
+def input_gradient_block(
+    d_x: Table,
+    tape: Line,
+    packed: Line,
+    n_steps: int,
+    row_step: int,
+    step: int,
+    order: Indices,
+    first: Indices,
+    starts: Indices,
+    first_row: int,
+    last_row: int,
+    d_h_0: Table,
+):
     """Compute the gradient of x for packed rows first_row to last_row - 1."""
+    steps = Steps(n_steps, d_h_0.shape[0], row_step, step, order, first, starts)
     wide = lanes(pointer(tape))
     padded = vectors_for(d_x.shape[1], pointer(tape)) * wide
     work = np.empty((_ROWS_TOGETHER + 1) * padded + slack(pointer(tape)), tape.dtype)
@@ -344,7 +373,7 @@ def gru_backward(
     steps = Steps(n_steps, d_h_0.shape[0], row_step, step, order, first, starts)
     n_inputs, n_rows = d_weight_ih.shape[0], start(steps, n_steps)
     on_the_way = d_x[: d_x.shape[0] if _fills_tiles(steps) else 0]
-    gru_backward_rows(
+    back_block(
         tape,
         on_the_way,
         d_h_0,
@@ -353,15 +382,33 @@ def gru_backward(
         d_h_n,
         packed,
         n_inputs,
-        steps,
+        n_steps,
+        row_step,
+        step,
+        order,
+        first,
+        starts,
         0,
         d_h_0.shape[0],
         reset_after,
     )
     if d_x.shape[0] > on_the_way.shape[0]:
-        gru_input_gradient_rows(d_x, tape, packed, steps, 0, n_rows, d_h_0)
+        input_gradient_block(
+            d_x,
+            tape,
+            packed,
+            n_steps,
+            row_step,
+            step,
+            order,
+            first,
+            starts,
+            0,
+            n_rows,
+            d_h_0,
+        )
     sums = zero_sums(n_inputs, d_weight_hh.shape[0], tape)
-    gru_weight_gradient_share(
+    weight_gradient_share(
         d_weight_ih,
         d_weight_hh,
         d_bias_ih,
@@ -370,8 +417,13 @@ def gru_backward(
         states,
         inputs,
         sums,
-        steps,
-        n_rows,
+        n_steps,
+        row_step,
+        step,
+        order,
+        first,
+        starts,
+        d_h_0.shape[0],
         0,
         1,
         reset_after,
@@ -407,7 +459,7 @@ def gru_backward_parallel(
     n_inputs, n_rows = d_weight_ih.shape[0], start(steps, n_steps)
     on_the_way = d_x[: d_x.shape[0] if _fills_tiles(steps) else 0]
     for block in prange(bounds.size - 1):
-        gru_backward_rows(
+        back_block(
             tape,
             on_the_way,
             d_h_0,
@@ -416,7 +468,12 @@ def gru_backward_parallel(
             d_h_n,
             packed,
             n_inputs,
-            steps,
+            n_steps,
+            row_step,
+            step,
+            order,
+            first,
+            starts,
             bounds[block],
             bounds[block + 1],
             reset_after,
@@ -424,11 +481,16 @@ def gru_backward_parallel(
     if d_x.shape[0] > on_the_way.shape[0]:
         for index in prange(n_workers):
             worker = np.int64(index)  # Numba's parallel index is unsigned
-            gru_input_gradient_rows(
+            input_gradient_block(
                 d_x,
                 tape,
                 packed,
-                steps,
+                n_steps,
+                row_step,
+                step,
+                order,
+                first,
+                starts,
                 part_start(n_rows, n_workers, worker),
                 part_start(n_rows, n_workers, worker + 1),
                 d_h_0,
@@ -436,7 +498,7 @@ def gru_backward_parallel(
     sums = zero_sums(n_inputs, d_weight_hh.shape[0], tape)
     for index in prange(n_workers):
         worker = np.int64(index)
-        gru_weight_gradient_share(
+        weight_gradient_share(
             d_weight_ih,
             d_weight_hh,
             d_bias_ih,
@@ -445,8 +507,13 @@ def gru_backward_parallel(
             states,
             inputs,
             sums,
-            steps,
-            n_rows,
+            n_steps,
+            row_step,
+            step,
+            order,
+            first,
+            starts,
+            d_h_0.shape[0],
             worker,
             n_workers,
             reset_after,

@@ -12,7 +12,16 @@ states, after B rows of initial states, and the inputs.
 import numpy as np
 from numba import prange
 
-from fastgru._jit import helper, inline, kernel, parallel_kernel
+from fastgru._jit import (
+    Indices,
+    Line,
+    Table,
+    compiled_once,
+    helper,
+    inline,
+    kernel,
+    parallel_kernel,
+)
 from fastgru.kernels.gru_cell import step_reset_after, step_reset_before
 from fastgru.kernels.input_products import (
     before_row_size,
@@ -184,6 +193,44 @@ def _work_size(rows, n_inputs, n_units, reset_after, address):
     )
 
 
+@compiled_once
+def infer_block(
+    output: Table,
+    h_n: Table,
+    x: Table,
+    h_0: Table,
+    packed: Line,
+    n_steps: int,
+    row_step: int,
+    step: int,
+    order: Indices,
+    first: Indices,
+    starts: Indices,
+    begin: int,
+    end: int,
+    reset_after: int,
+):
+    """Run sequences begin to end - 1; see ``gru_inference``."""
+    steps = Steps(n_steps, h_n.shape[0], row_step, step, order, first, starts)
+    together = min(_ROWS_TOGETHER, end - begin)
+    size = _work_size(together, x.shape[1], h_n.shape[1], reset_after, pointer(x))
+    work = np.empty(size, x.dtype)
+    n_parts = (end - begin + _ROWS_TOGETHER - 1) // _ROWS_TOGETHER
+    for part in range(n_parts):
+        _infer_together(
+            output,
+            h_n,
+            x,
+            h_0,
+            packed,
+            steps,
+            begin + part_start(end - begin, n_parts, part),
+            begin + part_start(end - begin, n_parts, part + 1),
+            reset_after,
+            work,
+        )
+
+
 @kernel
 def gru_inference(
     output,
@@ -212,24 +259,22 @@ def gru_inference(
     packed : weights as ``pack_gru`` wrote them for this ``reset_after``
     n_steps, row_step, step, order, first, starts : the geometry, see ``steps``
     """
-    steps = Steps(n_steps, h_n.shape[0], row_step, step, order, first, starts)
-    together = min(_ROWS_TOGETHER, end - begin)
-    size = _work_size(together, x.shape[1], h_n.shape[1], reset_after, pointer(x))
-    work = np.empty(size, x.dtype)
-    n_parts = (end - begin + _ROWS_TOGETHER - 1) // _ROWS_TOGETHER
-    for part in range(n_parts):
-        _infer_together(
-            output,
-            h_n,
-            x,
-            h_0,
-            packed,
-            steps,
-            begin + part_start(end - begin, n_parts, part),
-            begin + part_start(end - begin, n_parts, part + 1),
-            reset_after,
-            work,
-        )
+    infer_block(
+        output,
+        h_n,
+        x,
+        h_0,
+        packed,
+        n_steps,
+        row_step,
+        step,
+        order,
+        first,
+        starts,
+        begin,
+        end,
+        reset_after,
+    )
 
 
 @parallel_kernel
@@ -253,7 +298,7 @@ def gru_inference_parallel(
     bounds : (blocks + 1,) int64, where each block begins and, last, where they end
     """
     for block in prange(bounds.size - 1):
-        gru_inference(
+        infer_block(
             output,
             h_n,
             x,
@@ -381,6 +426,50 @@ def _train_together(
         )
 
 
+@compiled_once
+def record_block(
+    tape: Line,
+    states: Line,
+    inputs: Line,
+    output: Table,
+    h_n: Table,
+    x: Table,
+    h_0: Table,
+    packed: Line,
+    n_steps: int,
+    row_step: int,
+    step: int,
+    order: Indices,
+    first: Indices,
+    starts: Indices,
+    begin: int,
+    end: int,
+    reset_after: int,
+):
+    """Run sequences begin to end - 1 and keep the tape; see ``gru_forward``."""
+    steps = Steps(n_steps, h_n.shape[0], row_step, step, order, first, starts)
+    together = min(_ROWS_TOGETHER, end - begin)
+    size = _work_size(together, x.shape[1], h_n.shape[1], reset_after, pointer(x))
+    work = np.empty(size, x.dtype)
+    n_parts = (end - begin + _ROWS_TOGETHER - 1) // _ROWS_TOGETHER
+    for part in range(n_parts):
+        _train_together(
+            tape,
+            states,
+            inputs,
+            output,
+            h_n,
+            x,
+            h_0,
+            packed,
+            steps,
+            begin + part_start(end - begin, n_parts, part),
+            begin + part_start(end - begin, n_parts, part + 1),
+            reset_after,
+            work,
+        )
+
+
 @kernel
 def gru_forward(
     tape,
@@ -411,27 +500,25 @@ def gru_forward(
     inputs : (N * I,), written: x in packed rows, so that the caller may change x
     output, h_n, x, h_0, packed and the geometry : as in ``gru_inference``
     """
-    steps = Steps(n_steps, h_n.shape[0], row_step, step, order, first, starts)
-    together = min(_ROWS_TOGETHER, end - begin)
-    size = _work_size(together, x.shape[1], h_n.shape[1], reset_after, pointer(x))
-    work = np.empty(size, x.dtype)
-    n_parts = (end - begin + _ROWS_TOGETHER - 1) // _ROWS_TOGETHER
-    for part in range(n_parts):
-        _train_together(
-            tape,
-            states,
-            inputs,
-            output,
-            h_n,
-            x,
-            h_0,
-            packed,
-            steps,
-            begin + part_start(end - begin, n_parts, part),
-            begin + part_start(end - begin, n_parts, part + 1),
-            reset_after,
-            work,
-        )
+    record_block(
+        tape,
+        states,
+        inputs,
+        output,
+        h_n,
+        x,
+        h_0,
+        packed,
+        n_steps,
+        row_step,
+        step,
+        order,
+        first,
+        starts,
+        begin,
+        end,
+        reset_after,
+    )
 
 
 @parallel_kernel
@@ -455,7 +542,7 @@ def gru_forward_parallel(
 ):
     """Do what ``gru_forward`` does, a thread to each block of sequences."""
     for block in prange(bounds.size - 1):
-        gru_forward(
+        record_block(
             tape,
             states,
             inputs,

@@ -26,7 +26,7 @@ for x's gradient      panels of 3H rows (r, z, n)   the same
 Padding is zero.
 """
 
-from fastgru._jit import helper, inline, kernel
+from fastgru._jit import compiled_once, helper, inline, kernel
 from fastgru.kernels.products import (
     fill,
     panel_start,
@@ -87,16 +87,16 @@ def input_gradient_weights(packed, n_inputs, n_units):
     return backward_weights(packed, n_inputs, n_units) + 3 * n_units * padded
 
 
-@inline
-def _gate_column(gate, unit, n_units):
-    """Return the column of a unit's gate, or -1 in the padding."""
-    if unit < n_units:
-        return gate * n_units + unit
-    return -1
-
-
-@helper
-def _pack_register(target, target_row, weights, n_rows, row_length, column, n_valid):
+@compiled_once
+def _pack_register(
+    target,
+    target_row: int,
+    weights,
+    n_rows: int,
+    row_length: int,
+    column: int,
+    n_valid: int,
+):
     """Copy one register's columns of all rows; columns from n_valid on are zero."""
     wide = lanes(target)
     for k in range(n_rows):
@@ -126,9 +126,16 @@ def pack_columns(target, weights, n_rows, row_length, column, n_columns):
             )
 
 
-@helper
+@compiled_once
 def pack_transposed(
-    target, target_rows, first_row, weights, n_columns, row_length, column, n_rows
+    target,
+    target_rows: int,
+    first_row: int,
+    weights,
+    n_columns: int,
+    row_length: int,
+    column: int,
+    n_rows: int,
 ):
     """Pack rows from columns: row ``first_row + k`` is column ``column + k``.
 

@@ -6,7 +6,7 @@ time: no atomics, no partial copies, the same bits for any number of threads.
 
 import numpy as np
 
-from fastgru._jit import helper, inline, kernel
+from fastgru._jit import Indices, Line, Table, compiled_once, helper, inline
 from fastgru.kernels.products import (
     TERMS,
     add_products,
@@ -19,7 +19,7 @@ from fastgru.kernels.products import (
     vectors_for,
 )
 from fastgru.kernels.simd import aligned, lanes, pointer, slack
-from fastgru.kernels.steps import is_uniform, start
+from fastgru.kernels.steps import Steps, is_uniform, start
 
 
 @inline
@@ -222,23 +222,30 @@ def _weight_gradient_share(
             )
 
 
-@kernel
-def gru_weight_gradient_share(
-    d_weight_ih,
-    d_weight_hh,
-    d_bias_ih,
-    d_bias_hh,
-    tape,
-    states,
-    inputs,
-    sums,
-    steps,
-    n_rows,
-    worker,
-    n_workers,
-    reset_after,
+@compiled_once
+def weight_gradient_share(
+    d_weight_ih: Table,
+    d_weight_hh: Table,
+    d_bias_ih: Line,
+    d_bias_hh: Line,
+    tape: Line,
+    states: Line,
+    inputs: Line,
+    sums: Line,
+    n_steps: int,
+    row_step: int,
+    step: int,
+    order: Indices,
+    first: Indices,
+    starts: Indices,
+    batch: int,
+    worker: int,
+    n_workers: int,
+    reset_after: int,
 ):
     """Compute one worker's share of the gradients of the weights and biases."""
+    steps = Steps(n_steps, batch, row_step, step, order, first, starts)
+    n_rows = start(steps, n_steps)
     wide = lanes(pointer(tape))
     gathered = 0 if is_uniform(steps) else TERMS * d_weight_hh.shape[0]
     work = np.empty(TERMS * 3 * wide + gathered + slack(pointer(tape)), tape.dtype)
