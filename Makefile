@@ -32,6 +32,8 @@ demo: .venv/stamp-plot
 test: lint .venv/stamp-test
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+# A cache of its own: versions of Numba overwrite each other's.
+test-oldest: export NUMBA_CACHE_DIR = $(CURDIR)/.venv-oldest/numba-cache
 test-oldest: .venv-oldest/stamp-test
 	$(OLDEST_BIN)/python -m pytest $(PYTEST_ARGS)
 

@@ -128,7 +128,7 @@ def train(digits: Split, *, epochs: int, seed: int) -> fastgru.GRUClassifier:
     print(
         f"{classifier.n_iter_} epochs in {learning:.1f} s, "
         f"{1e3 * learning / classifier.n_iter_:.0f} ms each, "
-        f"threads: {fastgru.get_num_threads()}"
+        f"with up to {fastgru.get_num_threads()} threads"
     )
     return classifier
 

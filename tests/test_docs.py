@@ -21,10 +21,10 @@ DOCUMENTED = [
 
 @pytest.fixture(autouse=True)
 def draw_without_a_screen():
-    matplotlib = pytest.importorskip("matplotlib")
-    matplotlib.use("Agg")
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("Agg")
     yield
-    matplotlib.pyplot.close("all")
+    pyplot.close("all")
 
 
 @pytest.mark.parametrize("documented", DOCUMENTED, ids=lambda value: value.__name__)

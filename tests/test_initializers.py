@@ -9,7 +9,7 @@ from tolerances import assert_same_bits
 
 def random_state(seed=0):
     """Make the generator that estimators have."""
-    return np.random.RandomState(seed)  # noqa: NPY002
+    return np.random.RandomState(seed)
 
 
 def test_known_numbers():

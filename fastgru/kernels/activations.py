@@ -11,6 +11,8 @@ float32 as in Cephes' expf (S. L. Moshier), float64 the Taylor series to r**13; 
 in fdlibm's e_log.c (Sun Microsystems).
 """
 
+import math
+
 from fastgru._jit import inline
 from fastgru.kernels.simd import (
     copysign,
@@ -24,6 +26,7 @@ from fastgru.kernels.simd import (
 _LOG2_E = 1.4426950408889634
 _ROUNDING_32 = 12582912.0  # 1.5 * 2**23
 _ROUNDING_64 = 6755399441055744.0  # 1.5 * 2**52
+_INFINITY = math.inf
 _TWO_POWER_64 = 18446744073709551616.0
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 
@@ -90,7 +93,7 @@ def tanh(x):
 
 @inline
 def log(x):
-    """Return the natural logarithm of a positive normal number."""
+    """Return the natural logarithm of a positive normal number, infinity or NaN."""
     m, exponent = mantissa_and_exponent(x)
     f = m - 1.0
     s = f / (m + 1.0)
@@ -103,4 +106,5 @@ def log(x):
     p = fma(p, z, 6.666666666666735130e-01)
     half_square = 0.5 * f * f
     correction = fma(s, fma(p, z, half_square), exponent * _LN2_LOW)
-    return fma(exponent, _LN2_HIGH, f - (half_square - correction))
+    result = fma(exponent, _LN2_HIGH, f - (half_square - correction))
+    return where_less(x, _INFINITY, result, x)

@@ -60,7 +60,7 @@ class Network:
         shapes["dense.weight"] = (output_size, hidden_size)
         shapes["dense.bias"] = (output_size,)
         self.parameters = ParameterSet(shapes, dtype)
-        self.sizes = (input_size, hidden_size, output_size)
+        self.sizes = (int(input_size), int(hidden_size), int(output_size))
         if random_state is not None:
             bound = 1.0 / np.sqrt(hidden_size)
             for name, shape in shapes.items():

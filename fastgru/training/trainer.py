@@ -212,6 +212,9 @@ class Trainer:
         batches = minibatches(len(samples), self.batch_size, self.random_state)
         for batch in batches:
             total += self._run_batch(samples, batch)
+        # The last step of an epoch has no next one to notice what it did.
+        if not math.isfinite(updates.sum_of_squares(self.network.parameters.flat)):
+            raise _Diverged
         return total / float(samples.weights.sum())
 
     def _run_batch(self, samples: Samples, batch: np.ndarray) -> float:
@@ -234,18 +237,21 @@ class Trainer:
                 updates.add_scaled(gradients.flat[stretch], part, factor)
         norm = clip_norm(gradients.flat, self.max_norm)
         if not (math.isfinite(norm) and math.isfinite(total)):
-            raise _Diverged(
-                "training diverged: a loss or gradient is not finite any more. Scale "
-                "the input to about unit variance, lower learning_rate_init, or set "
-                "clip_norm."
-            )
+            raise _Diverged
         self.optimizer.step(network.parameters.flat, gradients.flat)
         network.pack()
         return total
 
 
 class _Diverged(Exception):
-    """A loss or gradient is not finite."""
+    """A loss, gradient or parameter is not finite."""
+
+    def __str__(self) -> str:
+        return (
+            "training diverged: a loss, gradient or parameter is not finite any more. "
+            "Scale the input to about unit variance, lower learning_rate_init, or set "
+            "clip_norm."
+        )
 
 
 def _shown(loss: float, score: float | None) -> dict[str, Any]:

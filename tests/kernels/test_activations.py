@@ -82,9 +82,9 @@ def by_libm(name, x):
 
 
 def ulps(actual, expected):
-    """Give the errors in units in the last place of ``actual.dtype`` at the exact value.
+    """Give the errors in units in the last place of ``actual.dtype``.
 
-    Below the normal range the unit is the smallest denormal.
+    The unit at the exact value; below the normal range, the smallest denormal.
     """
     dtype = actual.dtype
     with np.errstate(under="ignore"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fastgru
-from cases import BOTH_CELLS, BOTH_DTYPES
+from cases import BOTH_CELLS, BOTH_DTYPES, num_threads
 from fastgru.layers.network import Network
 from fastgru.training.losses import CrossEntropy, SquaredError
 from gradcheck import assert_gradients, central_differences
@@ -24,7 +24,7 @@ NAMES = (
 
 def make_network(sizes=(3, 5, 4), *, reset_after=True, dtype=np.float64, seed=0):
     """Make a network of (inputs, units, outputs) with random parameters."""
-    random_state = np.random.RandomState(seed)  # noqa: NPY002, what Network takes
+    random_state = np.random.RandomState(seed)
     return Network(
         *sizes, reset_after=reset_after, dtype=dtype, random_state=random_state
     )
@@ -66,10 +66,8 @@ def outputs_by_hand(network, values, lengths):
 
 
 def test_parameters_have_the_names_and_shapes_of_torchs_modules():
-    shapes = {
-        name: array.shape
-        for name, array in make_network().parameters.copy_out().items()
-    }
+    parameters = make_network().parameters.copy_out()
+    shapes = {name: array.shape for name, array in parameters.items()}
     assert tuple(shapes) == NAMES
     assert list(shapes.values()) == [(15, 3), (15, 5), (15,), (15,), (4, 5), (4,)]
 
@@ -127,7 +125,7 @@ def test_a_pickle_gives_the_same_bits(dtype, reset_after, rng):
 
 
 def problem(kind, rng):
-    """Give outputs' number and a loss with targets and unequal weights, of 5 rows."""
+    """Give a loss of 5 rows with unequal weights, and the sum of these."""
     weights = rng.uniform(0.5, 2, 5)
     if kind == "classification":
         return bind(CrossEntropy(), np.array([0, 3, 1, 2, 3]), weights), weights.sum()
@@ -182,8 +180,11 @@ def test_two_threads_give_the_bits_of_one(dtype, reset_after, ragged, rng):
     results = []
     for n_threads in (1, 2):
         gradients = network.parameters.like()
-        total = network.loss_and_gradients(values, lengths, loss, gradients, n_threads)
-        outputs = network.outputs(values, lengths, n_threads)
+        with num_threads(n_threads):
+            total = network.loss_and_gradients(
+                values, lengths, loss, gradients, n_threads
+            )
+            outputs = network.outputs(values, lengths, n_threads)
         results.append((total, gradients.flat, outputs))
     (total, flat, outputs), (total_2, flat_2, outputs_2) = results
     assert total_2 == total

@@ -1,0 +1,100 @@
+"""The cache of compiled code: never the code of older sources, and never an error."""
+
+import os
+import shutil
+
+import pytest
+
+from children import PACKAGE, run_python
+
+# A small kernel whose code comes from another file, and how often the cache had it.
+SOFTMAX = """
+    import numpy as np
+    from fastgru.kernels.losses import softmax
+    probabilities = np.empty((1, 2))
+    softmax(probabilities, np.array([[0.0, 40.0]]))
+    print(probabilities[0, 1], sum(softmax.stats.cache_hits.values()))
+"""
+# A product made of tiles that are compiled once and called by their symbol.
+DENSE = """
+    import numpy as np
+    from fastgru.kernels import dense
+    weight, bias = np.arange(6.0).reshape(3, 2), np.array([10.0, 20.0])
+    packed = np.zeros(dense.packed_dense_size(3, 2, 8))
+    dense.pack_dense(packed, weight, bias)
+    y = np.empty((1, 2))
+    dense.dense_forward(y, np.ones((1, 3)), packed)
+    hits = sum(dense.dense_forward.stats.cache_hits.values())
+    print(*y[0], hits)
+"""
+
+
+@pytest.fixture
+def package(tmp_path):
+    """Copy the package to a folder of its own, without compiled code."""
+    return shutil.copytree(
+        PACKAGE,
+        tmp_path / "fastgru",
+        ignore=shutil.ignore_patterns("__pycache__", "*.npz"),
+    )
+
+
+def run(code, package, **environment):
+    """Run code on a copy of the package, with a cache beside it, and read numbers."""
+    folder = {"NUMBA_CACHE_DIR": str(package.parent / "cache")}
+    printed = run_python(code, package, package=package, **folder | environment)
+    return [float(number) for number in printed.split()]
+
+
+def test_a_changed_helper_in_another_file_is_compiled_anew(package):
+    assert run(SOFTMAX, package) == [1, 0]
+    assert run(SOFTMAX, package) == [1, 1]  # from the cache
+
+    # The kernel's own file stays as it is: Numba itself would see no change.
+    activations = package / "kernels" / "activations.py"
+    source = activations.read_text()
+    changed = "@inline\ndef exp_of_nonpositive(x):\n    return 1.0 + 0.0 * x\n"
+    activations.write_text(f"{source}\n\n{changed}")
+    assert run(SOFTMAX, package) == [0.5, 0]
+    assert run(SOFTMAX, package) == [0.5, 1]
+
+    activations.write_text(source)
+    assert run(SOFTMAX, package)[0] == 1
+
+
+def test_the_digest_depends_on_every_kernel_source(package):
+    code = """
+        import pathlib
+        import sys
+        from fastgru._jit import source_digest
+        folder = pathlib.Path(sys.argv[1])
+        paths = [folder / "_jit.py", *sorted((folder / "kernels").glob("*.py"))]
+        digests = {source_digest()}
+        for path in paths:
+            path.write_text(path.read_text() + "#")
+            source_digest.cache_clear()
+            digests.add(source_digest())
+        print(len(paths), len(digests))
+    """
+    n_paths, n_digests = run(code, package)
+    assert n_digests == n_paths + 1
+    assert n_paths > 10
+
+
+def test_code_from_the_cache_finds_what_is_compiled_once(package):
+    assert run(DENSE, package) == [16, 29, 0]
+    assert run(DENSE, package) == [16, 29, 1]
+
+
+def test_without_a_writable_cache_everything_works(package, tmp_path):
+    # A file stands wherever a folder would have to be made.
+    (package / "kernels" / "__pycache__").touch()
+    file = tmp_path / "file"
+    file.touch()
+    no_folder = str(file / "below")
+    names = ("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA", "IPYTHONDIR", "NUMBA_CACHE_DIR")
+    environment = dict.fromkeys(names, no_folder) | {"PYTHONDONTWRITEBYTECODE": "1"}
+    for _ in range(2):
+        assert run(SOFTMAX, package, **environment) == [1, 0]
+    assert sorted(os.listdir(tmp_path)) == ["fastgru", "file"]
+    assert not list(package.rglob("*.nb?"))
