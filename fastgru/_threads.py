@@ -117,8 +117,8 @@ def parallel_region(n_threads: int) -> Iterator[int]:
 
         _has_started_threads = True
         before = numba.get_num_threads()
-        numba.set_num_threads(min(n_threads, _available()))
         try:
+            numba.set_num_threads(min(n_threads, _available()))
             yield n_threads
         finally:
             numba.set_num_threads(before)

@@ -56,7 +56,11 @@ class GRUEstimator(BaseEstimator):
         "beta_2": [Interval(Real, 0, 1, closed="left")],
         "epsilon": [Interval(Real, 0, None, closed="neither")],
         "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
-        "n_jobs": [Integral, None],
+        "n_jobs": [
+            Interval(Integral, None, -1, closed="right"),
+            Interval(Integral, 1, None, closed="left"),
+            None,
+        ],
         "dtype": [StrOptions({"float32", "float64"})],
     }
 
@@ -119,10 +123,6 @@ class GRUEstimator(BaseEstimator):
     def _check_X(self, X: Any, y: Any) -> Sequences:
         """Check parameters and X of ``fit`` before anything else is done."""
         self._validate_params()
-        if self.n_jobs == 0:
-            raise ValueError(
-                f"The 'n_jobs' parameter of {type(self).__name__} must not be 0."
-            )
         sequences = check_sequences(
             X, dtype=self.dtype, estimator_name=type(self).__name__
         )
@@ -134,7 +134,12 @@ class GRUEstimator(BaseEstimator):
         return sequences
 
     def _fit_network(
-        self, X: Any, sequences: Sequences, targets: np.ndarray, n_outputs: int
+        self,
+        X: Any,
+        sequences: Sequences,
+        targets: np.ndarray,
+        n_outputs: int,
+        **own: Any,
     ) -> None:
         """Train a new network, then set the fitted attributes, all or none of them."""
         check_consistent_length(sequences.lengths, targets)
@@ -160,7 +165,7 @@ class GRUEstimator(BaseEstimator):
         trainer = self._make_trainer(network, samples, score, random_state)
         history = trainer.fit(samples)
         validate_data(self, X, reset=True, skip_check_array=True, ensure_2d=False)
-        self._set_fitted(network, sequences.form, history)
+        self._set_fitted(network, sequences.form, history, own)
 
     def _make_trainer(
         self, network: Network, samples: Samples, score: Any, random_state: Any
@@ -219,20 +224,24 @@ class GRUEstimator(BaseEstimator):
         raise NotImplementedError
 
     def _set_fitted(
-        self, network: Network, form: SequenceForm, history: History
+        self, network: Network, form: SequenceForm, history: History, own: dict
     ) -> None:
-        self._network = network
-        self._form = form
-        self.n_features_in_ = form.n_features_in
-        self.n_outputs_ = network.dense.output_size
-        self.out_activation_ = self._loss.activation
-        self.n_iter_ = len(history.losses)
-        self.loss_curve_ = history.losses
-        self.loss_ = history.losses[-1]
+        """Set all fitted attributes at once, ``own`` ones included."""
         early = bool(history.scores)
-        self.best_loss_ = None if early else history.best_loss
-        self.validation_scores_ = history.scores if early else None
-        self.best_validation_score_ = history.best_score if early else None
+        self.__dict__.update(
+            _network=network,
+            _form=form,
+            n_features_in_=form.n_features_in,
+            n_outputs_=network.dense.output_size,
+            out_activation_=self._loss.activation,
+            n_iter_=len(history.losses),
+            loss_curve_=history.losses,
+            loss_=history.losses[-1],
+            best_loss_=None if early else history.best_loss,
+            validation_scores_=history.scores if early else None,
+            best_validation_score_=history.best_score if early else None,
+            **own,
+        )
 
     # -- predicting --
 

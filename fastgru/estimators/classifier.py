@@ -153,8 +153,8 @@ class GRUClassifier(ClassifierMixin, GRUEstimator):
                 f"{type(self).__name__} needs samples of at least 2 classes, "
                 f"got 1 class: {classes[0]!r}"
             )
-        self._fit_network(X, sequences, numbers.astype(np.int64), len(classes))
-        self.classes_ = classes
+        numbers = numbers.astype(np.int64)
+        self._fit_network(X, sequences, numbers, len(classes), classes_=classes)
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:

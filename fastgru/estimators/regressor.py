@@ -108,8 +108,7 @@ class GRURegressor(RegressorMixin, GRUEstimator):
                 f"got shape {y.shape}"
             )
         targets = np.ascontiguousarray(y.reshape(len(y), -1))
-        self._fit_network(X, sequences, targets, targets.shape[1])
-        self._is_1d = y.ndim == 1
+        self._fit_network(X, sequences, targets, targets.shape[1], _is_1d=y.ndim == 1)
         return self
 
     def predict(self, X: Any) -> np.ndarray:

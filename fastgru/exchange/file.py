@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +117,10 @@ def load(path: str | os.PathLike[str]) -> Any:
     text = header.get("model", "")
     if header.get("digest") != _digest(text, tensors):
         raise ValueError(f"{path} is damaged: its content does not match its digest")
-    return _rebuild(json.loads(text), tensors, path)
+    try:
+        return _rebuild(json.loads(text), tensors, path)
+    except (KeyError, TypeError, MemoryError) as error:
+        raise ValueError(f"{path} does not describe a model: {error!r}") from error
 
 
 def _digest(text: str, tensors: dict[str, np.ndarray]) -> str:
@@ -132,15 +135,15 @@ def _digest(text: str, tensors: dict[str, np.ndarray]) -> str:
 
 def _write_whole(path: Path, content: bytes) -> None:
     """Write a file beside its place and move it there in one step."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(temporary, "xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
         raise
 
 

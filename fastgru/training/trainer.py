@@ -19,7 +19,7 @@ from fastgru.training.batches import minibatches
 from fastgru.training.optimizers import Adam, clip_norm
 
 
-@dataclass
+@dataclass(frozen=True)
 class History:
     """What the epochs so far came to.
 
@@ -37,6 +37,15 @@ class History:
     scores: list[float] = field(default_factory=list)
     best_loss: float = math.inf
     best_score: float = -math.inf
+
+    def after(self, loss: float, score: float | None) -> History:
+        """Return the history with one more epoch."""
+        return History(
+            [*self.losses, loss],
+            self.scores if score is None else [*self.scores, score],
+            min(self.best_loss, loss),
+            self.best_score if score is None else max(self.best_score, score),
+        )
 
 
 @dataclass(frozen=True)
@@ -115,10 +124,11 @@ class Trainer:
         self.n_threads = n_threads
         self.verbose = verbose
         self.name = name
-        self.history = History()
         self._gradients = network.parameters.like()
         self._weights = network.parameters.weights()
-        self._kept: np.ndarray | None = None  # the parameters to leave the network with
+        # What the finished epochs came to and the parameters to leave the network with,
+        # always replaced together: an interruption can come between any two lines.
+        self._finished: tuple[History, np.ndarray] | None = None
 
     def fit(self, samples: Samples) -> History:
         """Train until an epoch changes nothing any more or ``max_iter`` is reached.
@@ -137,7 +147,7 @@ class Trainer:
         try:
             self._run_epochs(samples)
         except KeyboardInterrupt:
-            if self._kept is None:
+            if self._finished is None:
                 raise
             warnings.warn(
                 f"{self.name} was interrupted in epoch {self._n_epochs + 1}; "
@@ -146,7 +156,7 @@ class Trainer:
                 stacklevel=4,
             )
         except _Diverged as error:
-            if self._kept is None:
+            if self._finished is None:
                 raise ValueError(f"{self.name}: {error}") from error
             warnings.warn(
                 f"{self.name}: {error} It keeps the {self._kept_epoch()} of "
@@ -154,14 +164,15 @@ class Trainer:
                 ConvergenceWarning,
                 stacklevel=4,
             )
-        if self._kept is not None:
-            self.network.parameters.flat[...] = self._kept
-            self.network.pack()
-        return self.history
+        assert self._finished is not None  # max_iter is at least 1
+        history, kept = self._finished
+        self.network.parameters.flat[...] = kept
+        self.network.pack()
+        return history
 
     @property
     def _n_epochs(self) -> int:
-        return len(self.history.losses)
+        return 0 if self._finished is None else len(self._finished[0].losses)
 
     def _kept_epoch(self) -> str:
         return "last" if self.score is None else "best"
@@ -192,18 +203,14 @@ class Trainer:
 
     def _finish_epoch(self, loss: float, score: float | None) -> bool:
         """Record an epoch, keep its parameters if due, return whether it got better."""
-        history = self.history
+        history, kept = self._finished or (History(), None)
         if score is None:
             changed = loss <= history.best_loss - self.tol
-            self._kept = self.network.parameters.flat.copy()
         else:
             changed = score >= history.best_score + self.tol
-            if score > history.best_score or self._kept is None:
-                self._kept = self.network.parameters.flat.copy()
-                history.best_score = score
-            history.scores.append(score)
-        history.best_loss = min(history.best_loss, loss)
-        history.losses.append(loss)
+        if kept is None or score is None or score > history.best_score:
+            kept = self.network.parameters.flat.copy()
+        self._finished = history.after(loss, score), kept
         return changed
 
     def _run_epoch(self, samples: Samples) -> float:

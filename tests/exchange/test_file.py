@@ -319,6 +319,14 @@ def test_only_known_classes_are_made(path, name):
         fastgru.load(path)
 
 
+@pytest.mark.parametrize("field", ["settings", "sizes", "form", "fitted", "classes"])
+def test_a_description_without_a_part_is_refused(path, field):
+    fastgru.save(classifier(max_iter=1).fit(X, Y), path)
+    rewrite(path, lambda description: description.pop(field))
+    with pytest.raises(ValueError, match="does not describe a model"):
+        fastgru.load(path)
+
+
 def test_loading_runs_nothing(path, tmp_path):
     # Python reports to a hook whatever is compiled, run, imported or unpickled.
     layer, model = tmp_path / "layer", tmp_path / "classifier"
@@ -359,6 +367,13 @@ def test_files_hold_no_pickle(path):
 
 
 # -- all or nothing --
+
+
+def test_a_file_has_the_permissions_of_any_new_file(path):
+    fastgru.save(make_gru(), path)
+    other = path.with_name("other")
+    other.write_bytes(b"")
+    assert path.stat().st_mode == other.stat().st_mode
 
 
 @pytest.mark.parametrize("function", ["replace", "fsync"])

@@ -18,18 +18,26 @@ def test_sum_of_squares(dtype, n, rng):
     assert sum_of_squares(values) == pytest.approx(expected, rel=1e-13, abs=0)
 
 
-@BOTH_DTYPES
-def test_sum_of_squares_adds_up_in_the_declared_order(dtype, rng):
-    values = rng.standard_normal(1003).astype(dtype)
+def sum_in_the_declared_order(values):
+    """Add up eight interleaved sums of squares, then what is left, as Python floats."""
     squares = [float(v) * float(v) for v in values]
+    whole = len(squares) - len(squares) % 8
     parts = [0.0] * 8
-    for i in range(1000):
+    for i in range(whole):
         parts[i % 8] += squares[i]
     total = (parts[0] + parts[1]) + (parts[2] + parts[3])
     total += (parts[4] + parts[5]) + (parts[6] + parts[7])
-    for square in squares[1000:]:
+    for square in squares[whole:]:
         total += square
-    assert sum_of_squares(values) == total
+    return total
+
+
+@pytest.mark.parametrize("n", [7, 50, 1003])
+@BOTH_DTYPES
+def test_sum_of_squares_adds_up_in_the_declared_order(dtype, n, rng):
+    for _ in range(20):
+        values = (rng.standard_normal(n) * 10.0 ** rng.uniform(-3, 3, n)).astype(dtype)
+        assert sum_of_squares(values) == sum_in_the_declared_order(values)
 
 
 def test_sum_of_squares_of_float32_does_not_overflow():
