@@ -7,9 +7,9 @@ because Numba itself looks only at the file of the decorated function and would 
 running the old code of a helper that has changed in another file.
 
 Compile time.  Numba compiles a function anew, helpers included, into each function that
-calls it, at every level of the call tree.  The few functions that hold register tiles
-are large, so they are ``compiled_once`` per float type into a C function, which the
-others call by its symbol.
+calls it, at every level of the call tree.  Large functions (those with register tiles,
+and one block of the work of each pass) are therefore ``compiled_once`` per float type
+into a C function, which the others call by its symbol.
 """
 
 import hashlib
@@ -67,8 +67,8 @@ class Indices:
 def compiled_once(function: Callable) -> Any:
     """Compile a large helper once per float type; kernels call it through its symbol.
 
-    It returns nothing; a parameter annotated ``int`` is a whole number or flag, any
-    other a pointer.
+    It returns nothing.  Annotations tell the types of its parameters: ``int`` (a flag
+    too), ``Line``, ``Table``, ``Indices``, and none for a pointer.
     """
     once = _CompiledOnce(function)
 

@@ -101,9 +101,8 @@ def inputs_ahead(
 ):
     """Compute the input products of steps t_begin to t_end - 1, active rows only.
 
-    Equally spaced rows are read where they stand; others are first gathered
-    (``gathers``), to scratch or to the tape, where step t's begin at row ``start(t) +
-    first``.
+    Equally spaced rows are read where they stand; others are first gathered to scratch
+    (``gathers``).
     """
     if gathers:
         done = 0

@@ -156,6 +156,8 @@ def pack_terms(
         store(panel + 2 * wide, sum_2)
         for k in range(1, n_terms):
             row, place = b + k * b_row, panel + k * 3 * wide
+            # Rows stand too far apart for the CPU to foresee the next; 3 registers
+            # can touch 4 cache lines.
             for v in range(4):
                 prefetch(row + 12 * b_row + v * wide)
             v_0, v_1, v_2 = load(row), load(row + wide), load(row + 2 * wide)

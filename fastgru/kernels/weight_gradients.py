@@ -125,8 +125,9 @@ def _weight_gradient_share(
     """Compute one worker's share of the gradients of the weights and biases.
 
     sums : scratch of all workers, zeros: (I + 1) + (H + 1) rows for the two weights and
-    their biases work : scratch of this worker: a panel of terms, and previous states
-    gathered when lengths differ
+        their biases
+    work : scratch of this worker: a panel of terms, and previous states gathered when
+        lengths differ
     """
     n_inputs, n_units = d_weight_ih.shape[0], d_weight_hh.shape[0]
     tape = pointer(tape_array)
