@@ -35,6 +35,16 @@ from fastgru.kernels.products import (
 from fastgru.kernels.simd import fma, lanes, load, load_lanes, store, store_lanes
 from fastgru.kernels.tile import tile_3
 
+
+@inline
+def _store_valid(target, value, valid):
+    """Write the units that exist: a row's last register may reach into the next row."""
+    if valid == lanes(target):
+        store(target, value)
+    else:
+        store_lanes(target, value, valid)
+
+
 # -- forward ---------------------------------------------------------------------------
 
 
@@ -97,18 +107,11 @@ def step_reset_after(
                 new = _new_state(z, n, load(h + place))
                 if training:
                     record = tape + (i + q) * 4 * n_units + unit
-                    if valid == wide:
-                        store(h_next + place, new)
-                        store(record, hn)
-                        store(record + n_units, r)
-                        store(record + 2 * n_units, z)
-                        store(record + 3 * n_units, n)
-                    else:
-                        store_lanes(h_next + place, new, valid)
-                        store_lanes(record, hn, valid)
-                        store_lanes(record + n_units, r, valid)
-                        store_lanes(record + 2 * n_units, z, valid)
-                        store_lanes(record + 3 * n_units, n, valid)
+                    _store_valid(h_next + place, new, valid)
+                    _store_valid(record, hn, valid)
+                    _store_valid(record + n_units, r, valid)
+                    _store_valid(record + 2 * n_units, z, valid)
+                    _store_valid(record + 3 * n_units, n, valid)
                 else:
                     store(h_next + place, new)
 
@@ -164,17 +167,13 @@ def step_reset_before(
                 z = sigmoid(load(sums + q * 2 * wide + wide))
                 reset = r * load(h + (i + q) * h_row + unit)
                 record = gates + (i + q) * gates_row + unit
-                if not training:
-                    store(record, reset)
-                    store(record + 2 * part, z)
-                elif valid == wide:
-                    store(record, reset)
-                    store(record + part, r)
-                    store(record + 2 * part, z)
+                if training:
+                    _store_valid(record, reset, valid)
+                    _store_valid(record + part, r, valid)
+                    _store_valid(record + 2 * part, z, valid)
                 else:
-                    store_lanes(record, reset, valid)
-                    store_lanes(record + part, r, valid)
-                    store_lanes(record + 2 * part, z, valid)
+                    store(record, reset)
+                    store(record + 2 * part, z)
     sums_row = n_vectors * wide
     product(
         rows,
@@ -197,14 +196,11 @@ def step_reset_before(
             place = i * h_row + unit
             n = tanh(load(sums + i * sums_row + unit))
             new = _new_state(load(record + 2 * part), n, load(h + place))
-            if not training:
-                store(h_next + place, new)
-            elif valid == wide:
-                store(h_next + place, new)
-                store(record + 3 * part, n)
+            if training:
+                _store_valid(h_next + place, new, valid)
+                _store_valid(record + 3 * part, n, valid)
             else:
-                store_lanes(h_next + place, new, valid)
-                store_lanes(record + 3 * part, n, valid)
+                store(h_next + place, new)
 
 
 # -- backward --------------------------------------------------------------------------
@@ -225,14 +221,6 @@ def _state_gradient(d_state, d_output, has_d_output, valid):
         else:
             d = d + load_lanes(d_output, valid)
     return d
-
-
-@inline
-def _store_valid(target, value, valid):
-    if valid == lanes(target):
-        store(target, value)
-    else:
-        store_lanes(target, value, valid)
 
 
 @compiled_once
