@@ -17,8 +17,13 @@ Map of this folder, bottom-up:
 - ``weight_gradients``  the gradients of weights and biases
 - ``gru_backward``      the reversed loop, the gradient of the input, all passes
 - ``dense``             a fully connected layer, forward and backward
+- ``embedding``         rows of a table by their numbers, forward and backward
+- ``pooling``           one row per sequence: last, mean, max, weighted mean
+- ``dropout``           masks, and rows multiplied by them
 - ``losses``            losses and their gradients
 - ``updates``           what an optimiser does to the flat parameter vector
+- ``normal``            standard normal numbers from uniform ones
+- ``orthogonal``        the orthogonal factor of a matrix
 
 One declared order of summation makes every result independent of the batch around a
 row, of the number of threads and of the CPU.  A pre-activation starts from its bias,
