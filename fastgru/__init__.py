@@ -14,6 +14,8 @@ if TYPE_CHECKING:
         exchange,
         kernels,
         layers,
+        losses,
+        optimizers,
         plotting,
         training,
     )
@@ -21,7 +23,13 @@ if TYPE_CHECKING:
     from fastgru._versions import show_versions
     from fastgru.estimators import GRUClassifier, GRURegressor
     from fastgru.exchange.file import load, save
+    from fastgru.layers.dense import Dense
+    from fastgru.layers.dropout import Dropout
+    from fastgru.layers.embedding import Embedding
     from fastgru.layers.gru import GRU
+    from fastgru.layers.gru_cell import GRUCell
+    from fastgru.layers.network import Network
+    from fastgru.layers.pooling import Pooling
 
 __version__ = "0.1.0"
 
@@ -30,6 +38,12 @@ _EXPORTS = {
     "GRU": "fastgru.layers.gru",
     "GRUClassifier": "fastgru.estimators",
     "GRURegressor": "fastgru.estimators",
+    "Dense": "fastgru.layers.dense",
+    "Dropout": "fastgru.layers.dropout",
+    "Embedding": "fastgru.layers.embedding",
+    "GRUCell": "fastgru.layers.gru_cell",
+    "Network": "fastgru.layers.network",
+    "Pooling": "fastgru.layers.pooling",
     "get_num_threads": "fastgru._threads",
     "load": "fastgru.exchange.file",
     "save": "fastgru.exchange.file",
@@ -42,6 +56,8 @@ _SUBMODULES = (
     "exchange",
     "kernels",
     "layers",
+    "losses",
+    "optimizers",
     "plotting",
     "training",
 )
@@ -51,6 +67,12 @@ __all__ = [
     "GRU",
     "GRUClassifier",
     "GRURegressor",
+    "Dense",
+    "Dropout",
+    "Embedding",
+    "GRUCell",
+    "Network",
+    "Pooling",
     "__version__",
     "datasets",
     "estimators",
@@ -59,6 +81,8 @@ __all__ = [
     "kernels",
     "layers",
     "load",
+    "losses",
+    "optimizers",
     "plotting",
     "save",
     "set_num_threads",

@@ -15,13 +15,20 @@ from typing import Any
 import numpy as np
 
 
-class ParameterSet:
+class RowMajor(tuple[int, ...]):
+    """A shape whose array is stored as it is: a table whose rows are looked up."""
+
+    __slots__ = ()
+
+
+class ParameterSet(Mapping[str, np.ndarray]):
     """Named arrays in one flat vector.
 
     Parameters
     ----------
     shapes : mapping of str to tuple of int
-        Name and shape of each array in PyTorch's convention, in order.
+        Name and shape of each array in PyTorch's convention, in order; a ``RowMajor``
+        one is not stored transposed.
     dtype : numpy dtype
         float32 or float64.
     flat : ndarray of shape (n_numbers,), default=None
@@ -42,12 +49,18 @@ class ParameterSet:
         self.shapes = dict(shapes)
         sizes = [math.prod(shape) for shape in self.shapes.values()]
         self.flat = np.zeros(sum(sizes), dtype) if flat is None else flat
+        self._places: dict[str, slice] = {}
         self._stored: dict[str, np.ndarray] = {}
         begin = 0
         for (name, shape), size in zip(self.shapes.items(), sizes, strict=True):
-            part = self.flat[begin : begin + size]
-            self._stored[name] = part.reshape(shape[::-1])
+            self._places[name] = slice(begin, begin + size)
+            stored = shape if isinstance(shape, RowMajor) else shape[::-1]
+            self._stored[name] = self.flat[self._places[name]].reshape(stored)
             begin += size
+
+    # A mapping compares its values, which arrays do not do with one answer.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
     @property
     def dtype(self) -> np.dtype:
@@ -57,25 +70,26 @@ class ParameterSet:
     def __iter__(self) -> Iterator[str]:
         return iter(self.shapes)
 
+    def __len__(self) -> int:
+        return len(self.shapes)
+
     def __getitem__(self, name: str) -> np.ndarray:
         """Return the array of a name in PyTorch's shape, a view."""
-        return self._stored[name].T
+        stored = self._stored[name]
+        return stored if isinstance(self.shapes[name], RowMajor) else stored.T
 
     def stored(self, name: str) -> np.ndarray:
-        """Return an array as it is stored: C-contiguous, a matrix transposed."""
+        """Return an array as it is stored: C-contiguous."""
         return self._stored[name]
 
     def part(self, prefix: str) -> ParameterSet:
         """Return the arrays with a prefix, under names without it, sharing memory."""
         names = [name for name in self.shapes if name.startswith(prefix)]
         shapes = {name.removeprefix(prefix): self.shapes[name] for name in names}
-        begin = sum(self._stored[n].size for n in self._before(names[0]))
-        size = sum(self._stored[name].size for name in names)
-        return ParameterSet(shapes, self.dtype, self.flat[begin : begin + size])
-
-    def _before(self, name: str) -> list[str]:
-        names = list(self.shapes)
-        return names[: names.index(name)]
+        place = slice(0, 0)
+        if names:
+            place = slice(self._places[names[0]].start, self._places[names[-1]].stop)
+        return ParameterSet(shapes, self.dtype, self.flat[place])
 
     def like(self) -> ParameterSet:
         """Return arrays of the same names and shapes, all zero."""
@@ -83,13 +97,7 @@ class ParameterSet:
 
     def weights(self) -> list[slice]:
         """Return the stretches of the flat vector that hold weights (not biases)."""
-        stretches, begin = [], 0
-        for name, shape in self.shapes.items():
-            size = self._stored[name].size
-            if len(shape) > 1:
-                stretches.append(slice(begin, begin + size))
-            begin += size
-        return stretches
+        return [self._places[name] for name, s in self.shapes.items() if len(s) > 1]
 
     def copy_out(self) -> dict[str, np.ndarray]:
         """Return a copy of every array by name, C-contiguous, in PyTorch's shapes."""

@@ -18,10 +18,13 @@ from sklearn.utils.validation import (
 )
 
 from fastgru._threads import resolve_n_jobs
+from fastgru.layers.dense import Dense
+from fastgru.layers.gru import GRU
 from fastgru.layers.network import Network
+from fastgru.layers.pooling import Pooling
+from fastgru.losses import Loss
+from fastgru.optimizers import Adam
 from fastgru.sequences import SequenceForm, Sequences, check_sequences
-from fastgru.training.losses import CrossEntropy, SquaredError
-from fastgru.training.optimizers import Adam
 from fastgru.training.trainer import History, Samples, Trainer
 
 # Most numbers of input in a batch of ``predict``; one sequence may be longer.
@@ -65,7 +68,7 @@ class GRUEstimator(BaseEstimator):
     }
 
     # What the network is trained for; each estimator sets it.
-    _loss: ClassVar[CrossEntropy | SquaredError]
+    _loss: ClassVar[Loss]
 
     def __init__(
         self,
@@ -144,14 +147,7 @@ class GRUEstimator(BaseEstimator):
         """Train a new network, then set the fitted attributes, all or none of them."""
         check_consistent_length(sequences.lengths, targets)
         random_state = check_random_state(self.random_state)
-        network = Network(
-            sequences.n_features,
-            self.hidden_size,
-            n_outputs,
-            reset_after=bool(self.reset_after),
-            dtype=np.dtype(self.dtype),
-            random_state=random_state,
-        )
+        network = self._make_network(sequences.n_features, n_outputs, random_state)
         samples = Samples(sequences, targets, np.ones(len(targets)))
         score = None
         if self.early_stopping:
@@ -167,14 +163,29 @@ class GRUEstimator(BaseEstimator):
         validate_data(self, X, reset=True, skip_check_array=True, ensure_2d=False)
         self._set_fitted(network, sequences.form, history, own)
 
+    def _make_network(
+        self, n_features: int, n_outputs: int, random_state: Any
+    ) -> Network:
+        common = {"dtype": np.dtype(self.dtype), "random_state": random_state}
+        size = self.hidden_size
+        gru = GRU(n_features, size, reset_after=bool(self.reset_after), **common)
+        return Network([gru, Pooling("last"), Dense(size, n_outputs, **common)])
+
     def _make_trainer(
         self, network: Network, samples: Samples, score: Any, random_state: Any
     ) -> Trainer:
         batch_size = 200 if isinstance(self.batch_size, str) else self.batch_size
+        optimizer = Adam(
+            network,
+            self.learning_rate_init,
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
+        )
         return Trainer(
             network,
             self._loss,
-            Adam(self.learning_rate_init, self.beta_1, self.beta_2, self.epsilon),
+            optimizer,
             alpha=self.alpha,
             batch_size=min(batch_size, len(samples)),
             max_iter=self.max_iter,
@@ -232,7 +243,7 @@ class GRUEstimator(BaseEstimator):
             _network=network,
             _form=form,
             n_features_in_=form.n_features_in,
-            n_outputs_=network.dense.output_size,
+            n_outputs_=network.output_size,
             out_activation_=self._loss.activation,
             n_iter_=len(history.losses),
             loss_curve_=history.losses,
@@ -251,7 +262,7 @@ class GRUEstimator(BaseEstimator):
         validate_data(self, X, reset=False, skip_check_array=True, ensure_2d=False)
         sequences = check_sequences(
             X,
-            dtype=self._network.parameters.dtype,
+            dtype=self._network.dtype,
             estimator_name=type(self).__name__,
             expected=self._form,
         )
@@ -260,9 +271,7 @@ class GRUEstimator(BaseEstimator):
     def _run(self, network: Network, sequences: Sequences) -> np.ndarray:
         """Run a network over sequences, a batch at a time."""
         n_threads = resolve_n_jobs(self.n_jobs)
-        outputs = np.empty(
-            (len(sequences), network.dense.output_size), network.parameters.dtype
-        )
+        outputs = np.empty((len(sequences), network.output_size), network.dtype)
         for batch in _batches(sequences):
             outputs[batch] = network.outputs(*sequences.take(batch), n_threads)
         return outputs

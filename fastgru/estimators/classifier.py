@@ -10,7 +10,7 @@ from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from fastgru.estimators._base import GRUEstimator
-from fastgru.training.losses import CrossEntropy
+from fastgru.losses import CrossEntropy
 
 
 class GRUClassifier(ClassifierMixin, GRUEstimator):

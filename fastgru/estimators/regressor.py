@@ -10,7 +10,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils import check_array
 
 from fastgru.estimators._base import GRUEstimator
-from fastgru.training.losses import SquaredError
+from fastgru.losses import SquaredError
 
 
 class GRURegressor(RegressorMixin, GRUEstimator):

@@ -26,7 +26,7 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
 
     Parameters
     ----------
-    model : GRU, GRUClassifier or GRURegressor
+    model : layer, Network, GRUClassifier or GRURegressor
         Estimators must be fitted.
     path : str or path-like
         Usually ending in ``.safetensors``.
@@ -75,7 +75,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     Returns
     -------
-    GRU, GRUClassifier or GRURegressor
+    layer, Network, GRUClassifier or GRURegressor
         It gives the same bits as the one that was saved, on any CPU.
 
     Raises
@@ -155,14 +155,16 @@ def _describe(model: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     from sklearn.utils.validation import check_is_fitted
 
     from fastgru.estimators import GRUClassifier, GRURegressor
-    from fastgru.layers.gru import GRU
+    from fastgru.layers.network import Network
 
     kind = type(model)
-    if kind is GRU:
-        return model.state_dict(), {"class": "GRU", "settings": model.settings()}
+    if kind in _layer_classes().values():
+        return model.state_dict(), _describe_layer(model)
+    if kind is Network:
+        return model.state_dict(), {"class": "Network", **_describe_network(model)}
     if kind not in (GRUClassifier, GRURegressor):
         raise TypeError(
-            "expected a GRU, GRUClassifier or GRURegressor, "
+            "expected a layer, a Network, or a GRUClassifier or GRURegressor, "
             f"got {kind.__module__}.{kind.__qualname__}"
         )
     check_is_fitted(model)
@@ -173,7 +175,7 @@ def _describe(model: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     description = {
         "class": kind.__name__,
         "settings": {name: _plain(name, value) for name, value in settings.items()},
-        "sizes": list(network.sizes),
+        "network": _describe_network(network),
         "form": [model._form.kind, model._form.n_features_in],
         "fitted": {name: _plain(name, getattr(model, name)) for name in _FITTED},
     }
@@ -184,7 +186,42 @@ def _describe(model: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         description["classes"] = _describe_classes(model.classes_)
     else:
         description["is_1d"] = model._is_1d
-    return network.parameters.copy_out(), description
+    return network.state_dict(), description
+
+
+def _layer_classes() -> dict[str, Any]:
+    """Return the classes of layers that a file may name."""
+    from fastgru.layers.dense import Dense
+    from fastgru.layers.dropout import Dropout
+    from fastgru.layers.embedding import Embedding
+    from fastgru.layers.gru import GRU
+    from fastgru.layers.gru_cell import GRUCell
+    from fastgru.layers.pooling import Pooling
+
+    classes = (Dense, Dropout, Embedding, GRU, GRUCell, Pooling)
+    return {layer.__name__: layer for layer in classes}
+
+
+def _describe_layer(layer: Any) -> dict[str, Any]:
+    return {"class": type(layer).__name__, "settings": layer.settings()}
+
+
+def _describe_network(network: Any) -> dict[str, Any]:
+    layers = [_describe_layer(layer) for layer in network.layers]
+    return {"layers": layers, "batch_first": network.batch_first}
+
+
+def _rebuild_layer(description: dict[str, Any]) -> Any:
+    layer = _layer_classes()[description["class"]]
+    seed = {"random_state": 0} if layer._draws else {}
+    return layer(**description["settings"], **seed)
+
+
+def _rebuild_network(description: dict[str, Any]) -> Any:
+    from fastgru.layers.network import Network
+
+    layers = [_rebuild_layer(layer) for layer in description["layers"]]
+    return Network(layers, batch_first=description["batch_first"])
 
 
 _FITTED = (
@@ -205,15 +242,17 @@ def _rebuild(
 ) -> Any:
     """Make the model that a file describes."""
     from fastgru.estimators import GRUClassifier, GRURegressor
-    from fastgru.layers.gru import GRU
-    from fastgru.layers.network import Network
     from fastgru.sequences import SequenceForm
 
     kind = description["class"]
-    if kind == "GRU":
-        layer = GRU(**description["settings"], random_state=0)
+    if kind in _layer_classes():
+        layer = _rebuild_layer(description)
         layer.load_state_dict(tensors)
         return layer
+    if kind == "Network":
+        network = _rebuild_network(description)
+        network.load_state_dict(tensors)
+        return network
     classes = {"GRUClassifier": GRUClassifier, "GRURegressor": GRURegressor}
     if kind not in classes:
         raise ValueError(
@@ -221,13 +260,8 @@ def _rebuild(
         )
     settings = description["settings"]
     model = classes[kind](**settings)
-    network = Network(
-        *description["sizes"],
-        reset_after=settings["reset_after"],
-        dtype=np.dtype(settings["dtype"]),
-    )
-    network.parameters.copy_in(tensors)
-    network.pack()
+    network = _rebuild_network(description["network"])
+    network.load_state_dict(tensors)
     model._network = network
     model._form = SequenceForm(*description["form"])
     for name, value in description["fitted"].items():

@@ -74,6 +74,19 @@ def exp_of_nonpositive(x):
 
 
 @inline
+def exp(x):
+    """Return e**x, infinity included where no number is that large."""
+    lowest, highest = (-746.0, 710.0) if is_float64(x) else (-104.0, 89.0)
+    x = where_less(x, lowest, lowest, x)
+    x = where_less(highest, x, highest, x)
+    rounded, growth = _reduce(x)
+    # Of the two, the one whose power of two stays in the normal range.
+    power = where_less(x, 0.0, power_of_two(rounded, 64), power_of_two(rounded, -1))
+    scale = where_less(x, 0.0, 1.0 / _TWO_POWER_64, 2.0)
+    return fma(power, growth, power) * scale
+
+
+@inline
 def sigmoid(x):
     """Return 1 / (1 + e**-x), from e**-abs(x), which cannot overflow."""
     e = exp_of_nonpositive(-abs(x))

@@ -32,6 +32,8 @@ from fastgru.kernels.packing import (
     input_gradient_weights,
 )
 from fastgru.kernels.products import (
+    add_multiplied_row,
+    add_row,
     copy_row,
     fill,
     part_start,
@@ -46,9 +48,9 @@ from fastgru.kernels.simd import (
     slack,
 )
 from fastgru.kernels.steps import (
-    Steps,
     active,
     is_uniform,
+    read_steps,
     start,
     user_number,
     user_row,
@@ -62,8 +64,27 @@ _ROWS_TOGETHER = 128
 
 
 @inline
+def _put_row(target, source, n, adds):
+    if adds:
+        add_row(target, source, n)
+    else:
+        copy_row(target, source, n)
+
+
+@inline
 def _gates(
-    running, record, h, d_state, padded, d_output, steps, t, first, n_units, reset_after
+    running,
+    record,
+    h,
+    d_state,
+    padded,
+    d_output,
+    column,
+    steps,
+    t,
+    first,
+    n_units,
+    reset_after,
 ):
     """Compute the gate gradients of step t, all rows at once where possible."""
     has_d_output = d_output.shape[0] > 0
@@ -71,13 +92,13 @@ def _gates(
     for b in range(0, running, max(1, at_once)):
         dy = pointer(d_output)
         if has_d_output:
-            dy = dy + user_row(steps, t, first + b) * n_units
+            dy = dy + user_row(steps, t, first + b) * d_output.shape[1] + column
         tape, state, ds = (
             record + b * 4 * n_units,
             h + b * n_units,
             d_state + b * padded,
         )
-        dy_row = steps.row_step * n_units
+        dy_row = steps.row_step * d_output.shape[1]
         if reset_after:
             gates_reset_after(
                 at_once, tape, state, ds, padded, dy, dy_row, has_d_output, n_units
@@ -92,10 +113,14 @@ def _gates(
 def _back_together(
     tape,
     d_x,
+    adds_d_x,
     d_h_0,
     states,
+    seen,
     d_output,
+    column,
     d_h_n,
+    mask,
     packed_array,
     n_inputs,
     steps,
@@ -119,7 +144,12 @@ def _back_together(
     n_vectors = vectors_for(n_units, d_state)
     padded = n_vectors * wide
     d_reset = d_state + rows * padded
-    zeros = d_reset + rows * padded
+    # The gradient of h as the products saw it: without a mask, of h itself.
+    masked = mask.shape[0] > 0
+    d_seen = d_state
+    if masked:
+        d_seen = d_reset + rows * padded
+    zeros = d_reset + 2 * rows * padded
     tape_row = 4 * n_units
     input_vectors = vectors_for(n_inputs, d_state)
     d_x_rows = zeros + max(padded, input_vectors * wide)
@@ -137,6 +167,7 @@ def _back_together(
         if t > 0:
             previous += steps.batch + start(steps, t - 1)
         h = pointer(states) + previous * n_units
+        h_seen = pointer(seen) + previous * n_units
         _gates(
             running,
             record,
@@ -144,18 +175,21 @@ def _back_together(
             d_state,
             padded,
             d_output,
+            column,
             steps,
             t,
             first,
             n_units,
             reset_after,
         )
+        if masked:
+            fill(d_seen, 0.0, running * padded)
         if reset_after:
             product(
                 running,
-                d_state,
+                d_seen,
                 padded,
-                d_state,
+                d_seen,
                 padded,
                 record,
                 tape_row,
@@ -178,12 +212,12 @@ def _back_together(
                 n_vectors,
                 n_units,
             )
-            reset_gate_before(running, record, h, d_state, d_reset, padded, n_units)
+            reset_gate_before(running, record, h_seen, d_seen, d_reset, padded, n_units)
             product(
                 running,
-                d_state,
+                d_seen,
                 padded,
-                d_state,
+                d_seen,
                 padded,
                 record + n_units,
                 tape_row,
@@ -192,6 +226,11 @@ def _back_together(
                 n_vectors,
                 2 * n_units,
             )
+        if masked:
+            for b in range(running):
+                factors = pointer(mask) + user_number(steps, first + b) * n_units
+                place = b * padded
+                add_multiplied_row(d_state + place, d_seen + place, factors, n_units)
         if d_x.shape[0] > 0:
             product(
                 running,
@@ -208,7 +247,8 @@ def _back_together(
             )
             for b in range(running):
                 target = pointer(d_x) + user_row(steps, t, first + b) * n_inputs
-                copy_row(target, d_x_rows + b * input_vectors * wide, n_inputs)
+                source = d_x_rows + b * input_vectors * wide
+                _put_row(target, source, n_inputs, adds_d_x)
     for b in range(rows):
         target = pointer(d_h_0) + user_number(steps, first + b) * n_units
         copy_row(target, d_state + b * padded, n_units)
@@ -218,30 +258,29 @@ def _back_together(
 def back_block(
     tape: Line,
     d_x: Table,
+    adds_d_x: int,
     d_h_0: Table,
     states: Line,
+    seen: Line,
     d_output: Table,
+    column: int,
     d_h_n: Table,
+    mask: Table,
     packed: Line,
     n_inputs: int,
-    n_steps: int,
-    row_step: int,
-    step: int,
-    order: Indices,
-    first: Indices,
-    starts: Indices,
+    geometry: Indices,
     begin: int,
     end: int,
     reset_after: int,
 ):
     """Take sequences begin to end - 1 back through time; see ``gru_backward``."""
     n_units = d_h_0.shape[1]
-    steps = Steps(n_steps, d_h_0.shape[0], row_step, step, order, first, starts)
+    steps = read_steps(geometry)
     wide = lanes(pointer(tape))
     padded = vectors_for(n_units, pointer(tape)) * wide
     padded_inputs = vectors_for(n_inputs, pointer(tape)) * wide
     together = min(_ROWS_TOGETHER, end - begin)
-    size = 2 * together * padded + max(padded, padded_inputs)
+    size = 3 * together * padded + max(padded, padded_inputs)
     size += together * padded_inputs + slack(pointer(tape))
     work = np.empty(size, tape.dtype)
     n_parts = (end - begin + _ROWS_TOGETHER - 1) // _ROWS_TOGETHER
@@ -249,10 +288,14 @@ def back_block(
         _back_together(
             tape,
             d_x,
+            adds_d_x,
             d_h_0,
             states,
+            seen,
             d_output,
+            column,
             d_h_n,
+            mask,
             packed,
             n_inputs,
             steps,
@@ -268,7 +311,7 @@ def back_block(
 
 @helper
 def _input_gradient_rows(
-    d_x, tape, packed_array, steps, first_row, last_row, d_h_0, work
+    d_x, adds_d_x, tape, packed_array, steps, first_row, last_row, d_h_0, work
 ):
     """Compute the gradient of x for some packed rows and put it where x stood."""
     n_inputs, n_units = d_x.shape[1], d_h_0.shape[1]
@@ -301,31 +344,29 @@ def _input_gradient_rows(
                 t += 1
             b = row + i - start(steps, t)
             target = pointer(d_x) + user_row(steps, t, b) * n_inputs
-            copy_row(target, scratch + i * padded, n_inputs)
+            _put_row(target, scratch + i * padded, n_inputs, adds_d_x)
         row += rows
 
 
 @compiled_once
 def input_gradient_block(
     d_x: Table,
+    adds_d_x: int,
     tape: Line,
     packed: Line,
-    n_steps: int,
-    row_step: int,
-    step: int,
-    order: Indices,
-    first: Indices,
-    starts: Indices,
+    geometry: Indices,
     first_row: int,
     last_row: int,
     d_h_0: Table,
 ):
     """Compute the gradient of x for packed rows first_row to last_row - 1."""
-    steps = Steps(n_steps, d_h_0.shape[0], row_step, step, order, first, starts)
+    steps = read_steps(geometry)
     wide = lanes(pointer(tape))
     padded = vectors_for(d_x.shape[1], pointer(tape)) * wide
     work = np.empty((_ROWS_TOGETHER + 1) * padded + slack(pointer(tape)), tape.dtype)
-    _input_gradient_rows(d_x, tape, packed, steps, first_row, last_row, d_h_0, work)
+    _input_gradient_rows(
+        d_x, adds_d_x, tape, packed, steps, first_row, last_row, d_h_0, work
+    )
 
 
 @inline
@@ -340,6 +381,7 @@ def _fills_tiles(steps):
 @kernel
 def gru_backward(
     d_x,
+    adds_d_x,
     d_h_0,
     d_weight_ih,
     d_weight_hh,
@@ -347,47 +389,46 @@ def gru_backward(
     d_bias_hh,
     tape,
     states,
+    seen,
     inputs,
     d_output,
+    column,
     d_h_n,
+    mask,
     packed,
-    n_steps,
-    row_step,
-    step,
-    order,
-    first,
-    starts,
+    geometry,
     reset_after,
 ):
     """Compute the gradients of a layer's input, initial state and parameters.
 
     Parameters
     ----------
-    d_x : (rows, I), written where a sequence has a step; of 0 rows when not wanted
+    d_x : (rows, I), where a sequence has a step written, or added to with ``adds_d_x``;
+        of 0 rows when not wanted
     d_h_0 : (B, H), written
     d_weight_ih, d_weight_hh, d_bias_ih, d_bias_hh : written, stored like the parameters
-    tape, states, inputs : of ``gru_forward``; the tape is overwritten
-    d_output : (rows, H), or of 0 rows: zeros; d_h_n : (B, H), or of 0 rows: zeros
-    packed and the geometry : as in ``gru_forward``
+    tape, states, seen, inputs : of ``gru_forward``; the tape is overwritten
+    d_output : (rows, any), H columns from ``column`` on are read, or of 0 rows: zeros
+    d_h_n : (B, H), or of 0 rows: zeros
+    mask, packed and geometry : as in ``gru_forward``
     """
-    steps = Steps(n_steps, d_h_0.shape[0], row_step, step, order, first, starts)
-    n_inputs, n_rows = d_weight_ih.shape[0], start(steps, n_steps)
+    steps = read_steps(geometry)
+    n_inputs, n_rows = d_weight_ih.shape[0], start(steps, steps.n_steps)
     on_the_way = d_x[: d_x.shape[0] if _fills_tiles(steps) else 0]
     back_block(
         tape,
         on_the_way,
+        adds_d_x,
         d_h_0,
         states,
+        seen,
         d_output,
+        column,
         d_h_n,
+        mask,
         packed,
         n_inputs,
-        n_steps,
-        row_step,
-        step,
-        order,
-        first,
-        starts,
+        geometry,
         0,
         d_h_0.shape[0],
         reset_after,
@@ -395,35 +436,25 @@ def gru_backward(
     if d_x.shape[0] > on_the_way.shape[0]:
         input_gradient_block(
             d_x,
+            adds_d_x,
             tape,
             packed,
-            n_steps,
-            row_step,
-            step,
-            order,
-            first,
-            starts,
+            geometry,
             0,
             n_rows,
             d_h_0,
         )
-    sums = zero_sums(n_inputs, d_weight_hh.shape[0], tape)
+    sums = zero_sums(n_inputs, d_weight_hh.shape[0], n_rows, tape)
     weight_gradient_share(
         d_weight_ih,
         d_weight_hh,
         d_bias_ih,
         d_bias_hh,
         tape,
-        states,
+        seen,
         inputs,
         sums,
-        n_steps,
-        row_step,
-        step,
-        order,
-        first,
-        starts,
-        d_h_0.shape[0],
+        geometry,
         0,
         1,
         reset_after,
@@ -433,6 +464,7 @@ def gru_backward(
 @parallel_kernel
 def gru_backward_parallel(
     d_x,
+    adds_d_x,
     d_h_0,
     d_weight_ih,
     d_weight_hh,
@@ -440,40 +472,37 @@ def gru_backward_parallel(
     d_bias_hh,
     tape,
     states,
+    seen,
     inputs,
     d_output,
+    column,
     d_h_n,
+    mask,
     packed,
-    n_steps,
-    row_step,
-    step,
-    order,
-    first,
-    starts,
+    geometry,
     bounds,
     n_workers,
     reset_after,
 ):
     """Do what ``gru_backward`` does, blocks and then ``n_workers`` in parallel."""
-    steps = Steps(n_steps, d_h_0.shape[0], row_step, step, order, first, starts)
-    n_inputs, n_rows = d_weight_ih.shape[0], start(steps, n_steps)
+    steps = read_steps(geometry)
+    n_inputs, n_rows = d_weight_ih.shape[0], start(steps, steps.n_steps)
     on_the_way = d_x[: d_x.shape[0] if _fills_tiles(steps) else 0]
     for block in prange(bounds.size - 1):
         back_block(
             tape,
             on_the_way,
+            adds_d_x,
             d_h_0,
             states,
+            seen,
             d_output,
+            column,
             d_h_n,
+            mask,
             packed,
             n_inputs,
-            n_steps,
-            row_step,
-            step,
-            order,
-            first,
-            starts,
+            geometry,
             bounds[block],
             bounds[block + 1],
             reset_after,
@@ -483,19 +512,15 @@ def gru_backward_parallel(
             worker = np.int64(index)  # Numba's parallel index is unsigned
             input_gradient_block(
                 d_x,
+                adds_d_x,
                 tape,
                 packed,
-                n_steps,
-                row_step,
-                step,
-                order,
-                first,
-                starts,
+                geometry,
                 part_start(n_rows, n_workers, worker),
                 part_start(n_rows, n_workers, worker + 1),
                 d_h_0,
             )
-    sums = zero_sums(n_inputs, d_weight_hh.shape[0], tape)
+    sums = zero_sums(n_inputs, d_weight_hh.shape[0], n_rows, tape)
     for index in prange(n_workers):
         worker = np.int64(index)
         weight_gradient_share(
@@ -504,16 +529,10 @@ def gru_backward_parallel(
             d_bias_ih,
             d_bias_hh,
             tape,
-            states,
+            seen,
             inputs,
             sums,
-            n_steps,
-            row_step,
-            step,
-            order,
-            first,
-            starts,
-            d_h_0.shape[0],
+            geometry,
             worker,
             n_workers,
             reset_after,

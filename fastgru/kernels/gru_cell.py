@@ -9,7 +9,9 @@ With s the logistic sigmoid, for each unit (Cho et al. 2014, arXiv:1406.1078, se
     n  = tanh(W_n x + b_in + b_hn + U_n (r * h))      otherwise
     h' = (1 - z) * n + z * h
 
-With d the gradient of h', and ' of a gate meaning the gradient of its pre-activation:
+Dropout on the recurrent side multiplies h by a mask wherever it meets U, and nowhere
+else.  With d the gradient of h', and ' of a gate meaning the gradient of its
+pre-activation:
 
     n' = d (1 - z) (1 - n^2)         z' = d (h - n) z (1 - z)
 
@@ -58,6 +60,7 @@ def step_reset_after(
     rows: int,
     h_next,
     h,
+    seen,
     h_row: int,
     before,
     before_row: int,
@@ -69,6 +72,7 @@ def step_reset_after(
 ):
     """One step of ``rows`` sequences.
 
+    seen : h as the products see it: h itself, or h times a dropout mask
     before : per row and register of units [n r z hn]: the pre-activations so far, of
         hn its bias
     sums : scratch, TILE_ROWS * 3 registers
@@ -90,7 +94,7 @@ def step_reset_after(
                 3 * wide,
                 first + i * before_row + wide,
                 before_row,
-                h + i * h_row,
+                seen + i * h_row,
                 h_row,
                 1,
                 panel,
@@ -121,6 +125,7 @@ def step_reset_before(
     rows: int,
     h_next,
     h,
+    seen,
     h_row: int,
     before,
     before_row: int,
@@ -134,6 +139,7 @@ def step_reset_before(
 ):
     """One step of ``rows`` sequences of the cell that resets before the product.
 
+    seen : h as the products see it
     before : per row [r z] of each register of units, then all of n
     sums : scratch, rows * HP numbers
     gates : per row r * h, and z two parts further: the tape, whose parts are H numbers,
@@ -156,7 +162,7 @@ def step_reset_before(
                 2 * wide,
                 before + i * before_row + 2 * unit,
                 before_row,
-                h + i * h_row,
+                seen + i * h_row,
                 h_row,
                 1,
                 weights + 2 * unit * n_units,
@@ -165,7 +171,7 @@ def step_reset_before(
             for q in range(height):
                 r = sigmoid(load(sums + q * 2 * wide))
                 z = sigmoid(load(sums + q * 2 * wide + wide))
-                reset = r * load(h + (i + q) * h_row + unit)
+                reset = r * load(seen + (i + q) * h_row + unit)
                 record = gates + (i + q) * gates_row + unit
                 if training:
                     _store_valid(record, reset, valid)
@@ -292,17 +298,17 @@ def gates_reset_before(
 
 @compiled_once
 def reset_gate_before(
-    rows: int, tape, h, d_state, d_reset, d_state_row: int, n_units: int
+    rows: int, tape, seen, d_seen, d_reset, d_state_row: int, n_units: int
 ):
-    """Write r' of some rows over their tape; add what r * h hands to the state."""
-    wide = lanes(h)
+    """Write r' of some rows over their tape; add what r * h hands to what it saw."""
+    wide = lanes(seen)
     for i in range(rows):
-        for vector in range(vectors_for(n_units, h)):
+        for vector in range(vectors_for(n_units, seen)):
             unit = vector * wide
             valid = min(wide, n_units - unit)
             record = tape + i * 4 * n_units + n_units + unit
-            ds = d_state + i * d_state_row + unit
+            ds = d_seen + i * d_state_row + unit
             r, q = load(record), load(d_reset + i * d_state_row + unit)
-            dr = q * load(h + i * n_units + unit) * r * (1.0 - r)
+            dr = q * load(seen + i * n_units + unit) * r * (1.0 - r)
             _store_valid(record, dr, valid)
             store(ds, fma(q, r, load(ds)))

@@ -3,7 +3,7 @@
 Each thread takes some sequences through all time steps, so that no step waits for
 another thread, and a few dozen of them at a time, so that states and pre-activations
 stay in its cache.  The products of the inputs are computed for a few steps ahead.  Not
-handled here: validation, stacking, the reversed direction.
+handled here: validation and stacking; the reversed direction is a matter of geometry.
 
 The tape keeps what backward needs: the gates of each packed row (see ``gru_cell``), the
 states, after B rows of initial states, and the inputs.
@@ -36,6 +36,7 @@ from fastgru.kernels.packing import biases, candidate_weights, recurrent_weights
 from fastgru.kernels.products import (
     copy_row,
     fill,
+    multiply_row,
     part_start,
     vectors_for,
 )
@@ -47,9 +48,9 @@ from fastgru.kernels.simd import (
     slack,
 )
 from fastgru.kernels.steps import (
-    Steps,
     active,
     is_uniform,
+    read_steps,
     start,
     user_number,
     user_row,
@@ -62,12 +63,13 @@ _ROWS_TOGETHER = 128
 
 @inline
 def _write_states(
-    output, h_n, state, state_row, n_units, steps, t, first, last, running
+    output, column, h_n, state, state_row, n_units, steps, t, first, last, running
 ):
     """Hand out the states after step t; return how many sequences go on."""
     if output.shape[0] > 0:
+        base, distance = pointer(output) + column, output.shape[1]
         for b in range(running):
-            target = pointer(output) + user_row(steps, t, first + b) * n_units
+            target = base + user_row(steps, t, first + b) * distance
             copy_row(target, state + b * state_row, n_units)
     going_on = 0
     if t + 1 < steps.n_steps:
@@ -83,7 +85,7 @@ def _write_states(
 
 @helper
 def _infer_together(
-    output, h_n, x, h_0, packed_array, steps, first, last, reset_after, work
+    output, column, h_n, x, h_0, packed_array, steps, first, last, reset_after, work
 ):
     """Run sequences first to last - 1 through all steps; work is scratch."""
     n_inputs, n_units = x.shape[1], h_n.shape[1]
@@ -146,6 +148,7 @@ def _infer_together(
                 running,
                 h_next,
                 h,
+                h,
                 padded,
                 place,
                 before_row,
@@ -160,6 +163,7 @@ def _infer_together(
                 running,
                 h_next,
                 h,
+                h,
                 padded,
                 place,
                 before_row,
@@ -173,7 +177,7 @@ def _infer_together(
             )
         place = place + running * before_row
         running = _write_states(
-            output, h_n, h_next, padded, n_units, steps, t, first, last, running
+            output, column, h_n, h_next, padded, n_units, steps, t, first, last, running
         )
 
 
@@ -196,22 +200,18 @@ def _work_size(rows, n_inputs, n_units, reset_after, address):
 @compiled_once
 def infer_block(
     output: Table,
+    column: int,
     h_n: Table,
     x: Table,
     h_0: Table,
     packed: Line,
-    n_steps: int,
-    row_step: int,
-    step: int,
-    order: Indices,
-    first: Indices,
-    starts: Indices,
+    geometry: Indices,
     begin: int,
     end: int,
     reset_after: int,
 ):
     """Run sequences begin to end - 1; see ``gru_inference``."""
-    steps = Steps(n_steps, h_n.shape[0], row_step, step, order, first, starts)
+    steps = read_steps(geometry)
     together = min(_ROWS_TOGETHER, end - begin)
     size = _work_size(together, x.shape[1], h_n.shape[1], reset_after, pointer(x))
     work = np.empty(size, x.dtype)
@@ -219,6 +219,7 @@ def infer_block(
     for part in range(n_parts):
         _infer_together(
             output,
+            column,
             h_n,
             x,
             h_0,
@@ -234,16 +235,12 @@ def infer_block(
 @kernel
 def gru_inference(
     output,
+    column,
     h_n,
     x,
     h_0,
     packed,
-    n_steps,
-    row_step,
-    step,
-    order,
-    first,
-    starts,
+    geometry,
     begin,
     end,
     reset_after,
@@ -252,25 +249,22 @@ def gru_inference(
 
     Parameters
     ----------
-    output : (rows, H), written where a sequence has a step; of 0 rows when not wanted
+    output : (rows, any), H columns from ``column`` on are written where a sequence has
+        a step; of 0 rows when not wanted
     h_n : (B, H), written: the state at each sequence's own end
     x : (rows, I)
     h_0 : (B, H), or of 0 rows: zeros
     packed : weights as ``pack_gru`` wrote them for this ``reset_after``
-    n_steps, row_step, step, order, first, starts : the geometry, see ``steps``
+    geometry : see ``steps``
     """
     infer_block(
         output,
+        column,
         h_n,
         x,
         h_0,
         packed,
-        n_steps,
-        row_step,
-        step,
-        order,
-        first,
-        starts,
+        geometry,
         begin,
         end,
         reset_after,
@@ -280,16 +274,12 @@ def gru_inference(
 @parallel_kernel
 def gru_inference_parallel(
     output,
+    column,
     h_n,
     x,
     h_0,
     packed,
-    n_steps,
-    row_step,
-    step,
-    order,
-    first,
-    starts,
+    geometry,
     bounds,
     reset_after,
 ):
@@ -300,16 +290,12 @@ def gru_inference_parallel(
     for block in prange(bounds.size - 1):
         infer_block(
             output,
+            column,
             h_n,
             x,
             h_0,
             packed,
-            n_steps,
-            row_step,
-            step,
-            order,
-            first,
-            starts,
+            geometry,
             bounds[block],
             bounds[block + 1],
             reset_after,
@@ -319,15 +305,28 @@ def gru_inference_parallel(
 # -- training --------------------------------------------------------------------------
 
 
+@inline
+def _mask_states(seen, state, mask, steps, first, rows, n_units):
+    """Write states as the products see them; without a mask they are there already."""
+    if mask.shape[0] > 0:
+        for b in range(rows):
+            factors = pointer(mask) + user_number(steps, first + b) * n_units
+            place = b * n_units
+            multiply_row(seen + place, state + place, factors, n_units)
+
+
 @helper
 def _train_together(
     tape,
     states,
+    seen,
     inputs,
     output,
+    column,
     h_n,
     x,
     h_0,
+    mask,
     packed_array,
     steps,
     first,
@@ -359,6 +358,8 @@ def _train_together(
             copy_row(state + b * n_units, source, n_units)
         else:
             fill(state + b * n_units, 0.0, n_units)
+    state_seen = pointer(seen) + first * n_units
+    _mask_states(state_seen, state, mask, steps, first, rows, n_units)
 
     running = active(steps, 0, first, last)
     for b in range(running, rows):
@@ -388,12 +389,14 @@ def _train_together(
             )
         row = start(steps, t) + first
         next_state = pointer(states) + (steps.batch + row) * n_units
+        next_seen = pointer(seen) + (steps.batch + row) * n_units
         record = pointer(tape) + row * 4 * n_units
         if reset_after:
             step_reset_after(
                 running,
                 next_state,
                 state,
+                state_seen,
                 n_units,
                 place,
                 before_row,
@@ -408,6 +411,7 @@ def _train_together(
                 running,
                 next_state,
                 state,
+                state_seen,
                 n_units,
                 place,
                 before_row,
@@ -420,9 +424,10 @@ def _train_together(
                 True,
             )
         place = place + running * before_row
-        state = next_state
+        _mask_states(next_seen, next_state, mask, steps, first, running, n_units)
+        state, state_seen = next_state, next_seen
         running = _write_states(
-            output, h_n, state, n_units, n_units, steps, t, first, last, running
+            output, column, h_n, state, n_units, n_units, steps, t, first, last, running
         )
 
 
@@ -430,24 +435,22 @@ def _train_together(
 def record_block(
     tape: Line,
     states: Line,
+    seen: Line,
     inputs: Line,
     output: Table,
+    column: int,
     h_n: Table,
     x: Table,
     h_0: Table,
+    mask: Table,
     packed: Line,
-    n_steps: int,
-    row_step: int,
-    step: int,
-    order: Indices,
-    first: Indices,
-    starts: Indices,
+    geometry: Indices,
     begin: int,
     end: int,
     reset_after: int,
 ):
     """Run sequences begin to end - 1 and keep the tape; see ``gru_forward``."""
-    steps = Steps(n_steps, h_n.shape[0], row_step, step, order, first, starts)
+    steps = read_steps(geometry)
     together = min(_ROWS_TOGETHER, end - begin)
     size = _work_size(together, x.shape[1], h_n.shape[1], reset_after, pointer(x))
     work = np.empty(size, x.dtype)
@@ -456,11 +459,14 @@ def record_block(
         _train_together(
             tape,
             states,
+            seen,
             inputs,
             output,
+            column,
             h_n,
             x,
             h_0,
+            mask,
             packed,
             steps,
             begin + part_start(end - begin, n_parts, part),
@@ -474,18 +480,16 @@ def record_block(
 def gru_forward(
     tape,
     states,
+    seen,
     inputs,
     output,
+    column,
     h_n,
     x,
     h_0,
+    mask,
     packed,
-    n_steps,
-    row_step,
-    step,
-    order,
-    first,
-    starts,
+    geometry,
     begin,
     end,
     reset_after,
@@ -497,24 +501,25 @@ def gru_forward(
     tape : (N * 4H + lanes,), written: per packed row [hn r z n]
     states : ((B + N) * H + lanes,), written: initial states in packed order, then each
         packed row's state
+    seen : those states times their sequence's mask, written; without a mask it is
+        ``states``
+    mask : (B, H), what the recurrent products see h multiplied with; of 0 rows: none
     inputs : (N * I,), written: x in packed rows, so that the caller may change x
     output, h_n, x, h_0, packed and the geometry : as in ``gru_inference``
     """
     record_block(
         tape,
         states,
+        seen,
         inputs,
         output,
+        column,
         h_n,
         x,
         h_0,
+        mask,
         packed,
-        n_steps,
-        row_step,
-        step,
-        order,
-        first,
-        starts,
+        geometry,
         begin,
         end,
         reset_after,
@@ -525,18 +530,16 @@ def gru_forward(
 def gru_forward_parallel(
     tape,
     states,
+    seen,
     inputs,
     output,
+    column,
     h_n,
     x,
     h_0,
+    mask,
     packed,
-    n_steps,
-    row_step,
-    step,
-    order,
-    first,
-    starts,
+    geometry,
     bounds,
     reset_after,
 ):
@@ -545,18 +548,16 @@ def gru_forward_parallel(
         record_block(
             tape,
             states,
+            seen,
             inputs,
             output,
+            column,
             h_n,
             x,
             h_0,
+            mask,
             packed,
-            n_steps,
-            row_step,
-            step,
-            order,
-            first,
-            starts,
+            geometry,
             bounds[block],
             bounds[block + 1],
             reset_after,

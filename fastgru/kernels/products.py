@@ -12,6 +12,7 @@ from fastgru._jit import compiled_once, inline
 from fastgru.kernels.simd import (
     TILE_ROWS,
     TILE_VECTORS,
+    fma,
     lanes,
     load,
     load_lanes,
@@ -31,6 +32,8 @@ from fastgru.kernels.tile import (
 # Terms of a sum over rows that are added from zero in one go: longer sums lose
 # accuracy, and the operands of this many stay in the cache.
 TERMS = 256
+# The same for sums of biases, which cost so little that they can be more exact.
+TERMS_OF_BIAS = 16
 
 
 @inline
@@ -116,6 +119,12 @@ def product(rows, c, c_row, init, init_row, a, a_row, a_k, b, n_vectors, n_terms
 
 
 @inline
+def zero(address):
+    """Return a register of zeros."""
+    return load_lanes(address, 0)
+
+
+@inline
 def copy_row(target, source, n):
     """Copy n numbers, reading and writing none behind them."""
     wide = lanes(target)
@@ -125,6 +134,50 @@ def copy_row(target, source, n):
         i += wide
     if i < n:
         store_lanes(target + i, load_lanes(source + i, n - i), n - i)
+
+
+@inline
+def add_row(target, source, n):
+    """Add n numbers to those of target."""
+    wide = lanes(target)
+    i = 0
+    while i + wide <= n:
+        store(target + i, load(target + i) + load(source + i))
+        i += wide
+    if i < n:
+        total = load_lanes(target + i, n - i) + load_lanes(source + i, n - i)
+        store_lanes(target + i, total, n - i)
+
+
+@inline
+def multiply_row(target, source, factors, n):
+    """Write the products of n numbers of source and their factors."""
+    wide = lanes(target)
+    i = 0
+    while i + wide <= n:
+        store(target + i, load(source + i) * load(factors + i))
+        i += wide
+    if i < n:
+        product = load_lanes(source + i, n - i) * load_lanes(factors + i, n - i)
+        store_lanes(target + i, product, n - i)
+
+
+@inline
+def add_multiplied_row(target, source, factors, n):
+    """Add the products of n numbers of source and their factors to target."""
+    wide = lanes(target)
+    i = 0
+    while i + wide <= n:
+        total = fma(load(source + i), load(factors + i), load(target + i))
+        store(target + i, total)
+        i += wide
+    if i < n:
+        total = fma(
+            load_lanes(source + i, n - i),
+            load_lanes(factors + i, n - i),
+            load_lanes(target + i, n - i),
+        )
+        store_lanes(target + i, total, n - i)
 
 
 @inline
@@ -147,36 +200,41 @@ def pack_terms(
     bias_sum,
     sums_bias: int,
 ):
-    """Copy a few columns of b to contiguous rows, adding each column up on the way."""
+    """Copy a few columns of b to contiguous rows, adding each column up on the way.
+
+    Columns are added up ``TERMS_OF_BIAS`` at a time from zero, then those sums.
+    """
     wide = lanes(panel)
     if width == 3:
-        sum_0, sum_1, sum_2 = load(b), load(b + wide), load(b + 2 * wide)
-        store(panel, sum_0)
-        store(panel + wide, sum_1)
-        store(panel + 2 * wide, sum_2)
-        for k in range(1, n_terms):
-            row, place = b + k * b_row, panel + k * 3 * wide
-            # Rows stand too far apart for the CPU to foresee the next; 3 registers
-            # can touch 4 cache lines.
-            for v in range(4):
-                prefetch(row + 12 * b_row + v * wide)
-            v_0, v_1, v_2 = load(row), load(row + wide), load(row + 2 * wide)
-            store(place, v_0)
-            store(place + wide, v_1)
-            store(place + 2 * wide, v_2)
-            sum_0, sum_1, sum_2 = sum_0 + v_0, sum_1 + v_1, sum_2 + v_2
+        sum_0 = sum_1 = sum_2 = zero(panel)
+        for begin in range(0, n_terms, TERMS_OF_BIAS):
+            part_0 = part_1 = part_2 = zero(panel)
+            for k in range(begin, min(begin + TERMS_OF_BIAS, n_terms)):
+                row, place = b + k * b_row, panel + k * 3 * wide
+                # Rows stand too far apart for the CPU to foresee the next; 3 registers
+                # can touch 4 cache lines.
+                for v in range(4):
+                    prefetch(row + 12 * b_row + v * wide)
+                v_0, v_1, v_2 = load(row), load(row + wide), load(row + 2 * wide)
+                store(place, v_0)
+                store(place + wide, v_1)
+                store(place + 2 * wide, v_2)
+                part_0, part_1, part_2 = part_0 + v_0, part_1 + v_1, part_2 + v_2
+            sum_0, sum_1, sum_2 = sum_0 + part_0, sum_1 + part_1, sum_2 + part_2
         if sums_bias:
             store(bias_sum, load(bias_sum) + sum_0)
             store(bias_sum + wide, load(bias_sum + wide) + sum_1)
             store(bias_sum + 2 * wide, load(bias_sum + 2 * wide) + sum_2)
         return
     for v in range(width):
-        total = load(b + v * wide)
-        store(panel + v * wide, total)
-        for k in range(1, n_terms):
-            value = load(b + k * b_row + v * wide)
-            store(panel + (k * width + v) * wide, value)
-            total = total + value
+        total = zero(panel)
+        for begin in range(0, n_terms, TERMS_OF_BIAS):
+            part = zero(panel)
+            for k in range(begin, min(begin + TERMS_OF_BIAS, n_terms)):
+                value = load(b + k * b_row + v * wide)
+                store(panel + (k * width + v) * wide, value)
+                part = part + value
+            total = total + part
         if sums_bias:
             store(bias_sum + v * wide, load(bias_sum + v * wide) + total)
 
@@ -213,6 +271,23 @@ def add_products(
             adding_tile_1(
                 rows, c, sums_row, c, 0, ai, 1, a_k, panel, panel_row, n_terms
             )
+
+
+@inline
+def fold_row(totals, lost, sums, n):
+    """Move n sums to their totals and zero them; lost keeps what rounding cut off.
+
+    Kahan (1965), "Further remarks on reducing truncation errors", CACM 8 (1).  All have
+    room for whole registers.
+    """
+    wide = lanes(totals)
+    for i in range(0, n, wide):
+        total = load(totals + i)
+        addend = load(sums + i) - load(lost + i)
+        new = total + addend
+        store(lost + i, (new - total) - addend)
+        store(totals + i, new)
+        store(sums + i, zero(sums))
 
 
 @inline

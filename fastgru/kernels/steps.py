@@ -2,13 +2,17 @@
 
 Users' arrays are tables of rows, one row of features or units per step and sequence:
 the row of step t of sequence b stands at ``first[b] + t * step``, which covers
-time-major, batch-major and concatenated sequences alike.  When all sequences are
-equally long, ``first`` is empty and stands for ``b * row_step``.
+time-major, batch-major and concatenated sequences alike; with a negative step,
+sequences are read from their ends.  When all sequences are equally long, ``first`` is
+empty and stands for ``offset + b * row_step``.
 
 When lengths differ, sequences are numbered by falling length (``order`` holds their
 numbers in the user's arrays), so that those still running at step t are the first
 ``active(t)``.  What the layer itself keeps is packed: rows of step 0 first, then of
 step 1, valid ones only; those of step t begin at ``start(t)``.
+
+Python hands all of this to the kernels as one array of int64: ``HEADER`` numbers, then,
+when lengths differ, order, first and starts.
 """
 
 from typing import NamedTuple
@@ -17,17 +21,40 @@ import numpy as np
 
 from fastgru._jit import inline
 
+# n_steps, batch, offset, row_step, step, whether lengths differ.
+HEADER = 6
+
 
 class Steps(NamedTuple):
     """The geometry of a batch of sequences; see the module's text."""
 
     n_steps: int
     batch: int
+    offset: int
     row_step: int
     step: int
     order: np.ndarray  # (B,) int64, or empty: sequences keep their numbers
-    first: np.ndarray  # (B,) int64, or empty: b * row_step
+    first: np.ndarray  # (B,) int64, or empty: offset + b * row_step
     starts: np.ndarray  # (T + 1,) int64, or empty: t * B
+
+
+@inline
+def read_steps(geometry):
+    """Read the array that ``layers.geometry`` wrote."""
+    n_steps, batch = geometry[0], geometry[1]
+    n, m = 0, 0
+    if geometry[5] != 0:
+        n, m = batch, n_steps + 1
+    return Steps(
+        n_steps,
+        batch,
+        geometry[2],
+        geometry[3],
+        geometry[4],
+        geometry[HEADER : HEADER + n],
+        geometry[HEADER + n : HEADER + 2 * n],
+        geometry[HEADER + 2 * n : HEADER + 2 * n + m],
+    )
 
 
 @inline
@@ -40,7 +67,7 @@ def is_uniform(steps):
 def user_row(steps, t, b):
     """Return the row of step t of sequence b in the user's table."""
     if steps.first.size == 0:
-        return b * steps.row_step + t * steps.step
+        return steps.offset + b * steps.row_step + t * steps.step
     return steps.first[b] + t * steps.step
 
 
@@ -67,3 +94,19 @@ def active(steps, t, first, last):
     if steps.starts.size > 0:
         running = steps.starts[t + 1] - steps.starts[t]
     return max(0, min(running, last) - first)
+
+
+@inline
+def length(steps, b):
+    """Return how many steps sequence b has."""
+    if steps.starts.size == 0:
+        return steps.n_steps
+    # As many as have more than b sequences running, whose number falls with t.
+    begin, end = 0, steps.n_steps
+    while begin < end:
+        t = (begin + end) // 2
+        if steps.starts[t + 1] - steps.starts[t] > b:
+            begin = t + 1
+        else:
+            end = t
+    return begin

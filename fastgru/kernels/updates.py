@@ -41,14 +41,6 @@ def add_scaled(target, source, factor):
 
 
 @kernel
-def scale(values, factor):
-    """Multiply a vector by a number."""
-    f = values.dtype.type(factor)
-    for i in range(values.size):
-        values[i] *= f
-
-
-@kernel
 def adam(parameters, gradients, mean, square, step, beta_1, beta_2, epsilon):
     """Take one step of Adam; ``step`` is the rate with the bias corrections in it.
 
@@ -64,3 +56,43 @@ def adam(parameters, gradients, mean, square, step, beta_1, beta_2, epsilon):
         mean[i] = m
         square[i] = v
         parameters[i] -= rate * m / (math.sqrt(v) + tiny)
+
+
+@kernel
+def sgd(parameters, gradients, velocity, rate, momentum):
+    """Take one step with momentum.
+
+    parameters, velocity : (n,), updated; gradients : (n,)
+    """
+    step, kept = parameters.dtype.type(rate), parameters.dtype.type(momentum)
+    for i in range(parameters.size):
+        v = kept * velocity[i] - step * gradients[i]
+        velocity[i] = v
+        parameters[i] += v
+
+
+@kernel
+def sgd_nesterov(parameters, gradients, velocity, rate, momentum):
+    """Do what ``sgd`` does, one momentum ahead."""
+    step, kept = parameters.dtype.type(rate), parameters.dtype.type(momentum)
+    for i in range(parameters.size):
+        change = step * gradients[i]
+        v = kept * velocity[i] - change
+        velocity[i] = v
+        parameters[i] += kept * v - change
+
+
+@kernel
+def rmsprop(parameters, gradients, square, rate, rho, epsilon):
+    """Take one step of RMSprop.
+
+    parameters, square : (n,), updated; gradients : (n,)
+    """
+    one = parameters.dtype.type(1.0)
+    kept = parameters.dtype.type(rho)
+    step, tiny = parameters.dtype.type(rate), parameters.dtype.type(epsilon)
+    for i in range(parameters.size):
+        g = gradients[i]
+        v = kept * square[i] + (one - kept) * (g * g)
+        square[i] = v
+        parameters[i] -= step * g / (math.sqrt(v) + tiny)

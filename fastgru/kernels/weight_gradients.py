@@ -1,7 +1,9 @@
 """The gradients of the weights and biases, from a tape that holds the gates' gradients.
 
-Each thread owns some tiles of the result and sums over all packed rows, ``TERMS`` at a
-time: no atomics, no partial copies, the same bits for any number of threads.
+Each thread owns some tiles of the result and sums over all packed rows: no atomics, no
+partial copies, the same bits for any number of threads.  Long sums lose digits, so they
+are cut: ``TERMS`` rows are added up from zero, ``_BLOCKS`` such sums likewise, and of
+those the total is compensated for what rounding cuts off.
 """
 
 import numpy as np
@@ -11,6 +13,7 @@ from fastgru.kernels.products import (
     TERMS,
     add_products,
     copy_row,
+    fold_row,
     pack_terms,
     panel_start,
     panels_for,
@@ -19,7 +22,9 @@ from fastgru.kernels.products import (
     vectors_for,
 )
 from fastgru.kernels.simd import aligned, lanes, pointer, slack
-from fastgru.kernels.steps import Steps, is_uniform, start
+from fastgru.kernels.steps import is_uniform, read_steps, start
+
+_BLOCKS = 16
 
 
 @inline
@@ -28,6 +33,11 @@ def _copy_columns(target, sums, column, end, n_units):
     split = max(column, min(end, n_units))
     copy_row(target + 2 * n_units + column, sums, split - column)
     copy_row(target + (split - n_units), sums + (split - column), end - split)
+
+
+@inline
+def _fold(sums, distance, n):
+    fold_row(sums + distance, sums + 2 * distance, sums, n)
 
 
 @helper
@@ -60,6 +70,8 @@ def _share_of_product(
     share_begin,
     share_end,
     panel,
+    distance,
+    folds,
     is_last,
 ):
     """Add one block of terms to some tiles of one weight's gradient.
@@ -67,7 +79,9 @@ def _share_of_product(
     The gradient has ``n_rows`` rows; its columns are ``n_columns`` columns of the tape
     from ``column`` on, cut into panels and those into tiles, counted panel after panel.
     sums holds, on and on, the rows and then the sum of the columns (the gradient of a
-    bias); after the last block they are copied to where they belong.
+    bias).  Where there are totals, ``distance`` numbers behind the sums, and twice that
+    far what rounding cut off of them, the sums are moved there with ``folds``.  After
+    the last block the numbers are copied to where they belong.
     """
     wide = lanes(panel)
     n_vectors = vectors_for(n_columns, panel)
@@ -93,11 +107,18 @@ def _share_of_product(
         add_products(
             place, sums_row, a, a_k, panel, width, tile_begin, tile_end, n_rows, n_terms
         )
+        row_begin = part_start(n_rows, n_tiles, tile_begin)
+        row_end = part_start(n_rows, n_tiles, tile_end)
+        if folds:
+            for row in range(row_begin, row_end):
+                _fold(place + row * sums_row, distance, width * wide)
+            if has_bias:
+                _fold(bias_place, distance, width * wide)
         if is_last:
             first = column + begin
             end = min(first + width * wide, column + n_columns)
-            row_begin = part_start(n_rows, n_tiles, tile_begin)
-            row_end = part_start(n_rows, n_tiles, tile_end)
+            if folds:
+                place, bias_place = place + distance, bias_place + distance
             for row in range(row_begin, row_end):
                 target = gradient + row * 3 * n_units
                 _copy_columns(target, place + row * sums_row, first, end, n_units)
@@ -112,7 +133,7 @@ def _weight_gradient_share(
     d_bias_ih,
     d_bias_hh,
     tape_array,
-    states,
+    seen,
     inputs,
     sums_array,
     steps,
@@ -124,8 +145,10 @@ def _weight_gradient_share(
 ):
     """Compute one worker's share of the gradients of the weights and biases.
 
-    sums : scratch of all workers, zeros: (I + 1) + (H + 1) rows for the two weights and
-        their biases
+    seen : previous states as the recurrent products saw them
+    sums : scratch of all workers, zeros, as ``zero_sums`` allocates it: (I + 1) +
+        (H + 1) rows for the two weights and their biases; so many again for totals and
+        for what rounding cut off of those, if there are blocks enough
     work : scratch of this worker: a panel of terms, and previous states gathered when
         lengths differ
     """
@@ -138,6 +161,7 @@ def _weight_gradient_share(
     sums_row = candidate_begin + vectors_for(n_units, panel) * wide
     input_sums = aligned(pointer(sums_array))
     recurrent_sums = input_sums + (n_inputs + 1) * sums_row
+    distance = (n_inputs + n_units + 2) * sums_row
 
     # With reset_after the recurrent side is one product, of [n'r r' z'] with h;
     # otherwise it is two, of [r' z'] with h and of n' with r * h, which the tape kept.
@@ -157,6 +181,9 @@ def _weight_gradient_share(
     for row in range(0, n_rows, TERMS):
         n_terms = min(TERMS, n_rows - row)
         is_last = row + n_terms == n_rows
+        folds = n_rows > _BLOCKS * TERMS and (
+            is_last or row // TERMS % _BLOCKS == _BLOCKS - 1
+        )
         record = tape + row * 4 * n_units
         if begin < input_share:
             _share_of_product(
@@ -175,13 +202,15 @@ def _weight_gradient_share(
                 begin,
                 min(end, input_share),
                 panel,
+                distance,
+                folds,
                 is_last,
             )
         if begin < both_shares and end > input_share:
-            previous = pointer(states) + row * n_units
+            previous = pointer(seen) + row * n_units
             if not is_uniform(steps):
                 t = _gather_previous(
-                    gathered, pointer(states), steps, t, row, n_terms, n_units
+                    gathered, pointer(seen), steps, t, row, n_terms, n_units
                 )
                 previous = gathered
             _share_of_product(
@@ -200,6 +229,8 @@ def _weight_gradient_share(
                 max(0, begin - input_share),
                 min(end, both_shares) - input_share,
                 panel,
+                distance,
+                folds,
                 is_last,
             )
         if end > both_shares:
@@ -219,6 +250,8 @@ def _weight_gradient_share(
                 max(0, begin - both_shares),
                 end - both_shares,
                 panel,
+                distance,
+                folds,
                 is_last,
             )
 
@@ -230,23 +263,17 @@ def weight_gradient_share(
     d_bias_ih: Line,
     d_bias_hh: Line,
     tape: Line,
-    states: Line,
+    seen: Line,
     inputs: Line,
     sums: Line,
-    n_steps: int,
-    row_step: int,
-    step: int,
-    order: Indices,
-    first: Indices,
-    starts: Indices,
-    batch: int,
+    geometry: Indices,
     worker: int,
     n_workers: int,
     reset_after: int,
 ):
     """Compute one worker's share of the gradients of the weights and biases."""
-    steps = Steps(n_steps, batch, row_step, step, order, first, starts)
-    n_rows = start(steps, n_steps)
+    steps = read_steps(geometry)
+    n_rows = start(steps, steps.n_steps)
     wide = lanes(pointer(tape))
     gathered = 0 if is_uniform(steps) else TERMS * d_weight_hh.shape[0]
     work = np.empty(TERMS * 3 * wide + gathered + slack(pointer(tape)), tape.dtype)
@@ -256,7 +283,7 @@ def weight_gradient_share(
         d_bias_ih,
         d_bias_hh,
         tape,
-        states,
+        seen,
         inputs,
         sums,
         steps,
@@ -269,10 +296,13 @@ def weight_gradient_share(
 
 
 @inline
-def zero_sums(n_inputs, n_units, tape):
+def zero_sums(n_inputs, n_units, n_rows, tape):
     """Allocate the sums of the weights' gradients."""
     wide = lanes(pointer(tape))
     row = (
         vectors_for(2 * n_units, pointer(tape)) + vectors_for(n_units, pointer(tape))
     ) * wide
-    return np.zeros((n_inputs + n_units + 2) * row + slack(pointer(tape)), tape.dtype)
+    n = (n_inputs + n_units + 2) * row
+    if n_rows > _BLOCKS * TERMS:
+        n *= 3
+    return np.zeros(n + slack(pointer(tape)), tape.dtype)

@@ -1,40 +1,78 @@
-"""Large scratch arrays, used again, since fresh memory costs a training step time.
+"""Large arrays in memory that is used again, since fresh memory costs a call time.
 
-The system hands out zeroed pages, one fault at a time.  Tapes are taken and given back
-in the order of a stack (layer by layer forward, then backward), so a stack of free
-arrays finds each its own again.
+The system hands out zeroed pages, one fault at a time, which for a small layer takes as
+long as a tenth of a training step.  An array from here is like any other; when nobody
+holds it any more, its memory waits for the next of about its size.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
+from typing import NamedTuple
 
 import numpy as np
 
-# Arrays kept at most, and the size of the largest one worth keeping.
-_KEPT = 8
-_LARGEST = 2**28
-
-# Appending and popping are atomic, so threads may share it without a lock (which a fork
-# could find held).
-_free: deque[np.ndarray] = deque(maxlen=_KEPT)
+# Bytes below which the system's own allocator is quick, and bytes that may wait.
+_SMALLEST = 2**16
+_MOST_WAITING = 2**29
+_ALIGNMENT = 64
 
 
-def take(n: int, dtype: np.dtype) -> np.ndarray:
-    """Return a 1-D array of at least ``n`` numbers with any content."""
+class _Block(NamedTuple):
+    memory: np.ndarray
+    address: int  # of its first aligned byte
+    size: int  # in bytes from there on
+
+
+# Free blocks by size.  Single operations on these are atomic, so threads may share them
+# without a lock (which a fork could find held).
+_waiting: dict[int, deque[_Block]] = {}
+
+
+class _Lease:
+    """Holds a block as long as any array made of it exists, then lets it wait."""
+
+    def __init__(self, block: _Block, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        self._block = block
+        self.__array_interface__ = {
+            "data": (block.address, False),
+            "shape": shape,
+            "typestr": dtype.str,
+            "version": 3,
+        }
+
+    def __del__(self) -> None:
+        size = self._block.size
+        for waiting, blocks in list(_waiting.items()):
+            size += waiting * len(blocks)
+        if size <= _MOST_WAITING:
+            _waiting[self._block.size].append(self._block)
+
+
+def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Return an array with any content."""
+    n_bytes = math.prod(shape) * dtype.itemsize
+    if n_bytes < _SMALLEST:
+        return np.empty(shape, dtype)
+    size = _rounded(n_bytes)
     try:
-        memory = _free.pop()
+        block = _waiting.setdefault(size, deque()).pop()
     except IndexError:
-        memory = np.empty(0, np.uint8)
-    n_bytes = n * dtype.itemsize
-    if memory.size < n_bytes:
-        # Somewhat larger, so that the next batch fits when its sequences are longer.
-        memory = np.empty((n_bytes + n_bytes // 8) // 8 * 8 + 8, np.uint8)
-    return memory[: memory.size // dtype.itemsize * dtype.itemsize].view(dtype)
+        memory = np.empty(size + _ALIGNMENT, np.uint8)
+        address = memory.ctypes.data
+        block = _Block(memory, address + -address % _ALIGNMENT, size)
+    return np.asarray(_Lease(block, shape, dtype))
 
 
-def give(array: np.ndarray) -> None:
-    """Hand back an array that ``take`` returned and nobody reads any more."""
-    memory = array.view(np.uint8)
-    if memory.size <= _LARGEST:
-        _free.append(memory)
+def zeros(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Return an array of zeros."""
+    array = empty(shape, dtype)
+    array.fill(0)
+    return array
+
+
+def _rounded(n_bytes: int) -> int:
+    """Return a size that about equal numbers of bytes share, at most 1/8 larger."""
+    step = 1 << (n_bytes.bit_length() - 4)
+    return -(-n_bytes // step) * step

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from numbers import Integral
-from typing import Any
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from fastgru.layers._layer import Form
 
 
 def check_size(name: str, value: Any) -> int:
@@ -28,6 +31,18 @@ def check_flag(name: str, value: Any) -> bool:
             f"of type {type(value).__name__}"
         )
     return bool(value)
+
+
+def check_rate(name: str, value: Any) -> float:
+    """Return a probability from 0 to 1 as a float, or say why it is none."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
+        raise TypeError(
+            f"{name} must be a number from 0 to 1, got {value!r} "
+            f"of type {type(value).__name__}"
+        )
+    if not 0.0 <= float(value) <= 1.0:
+        raise ValueError(f"{name} must be from 0 to 1, got {value}")
+    return float(value)
 
 
 def check_dtype(value: Any) -> np.dtype:
@@ -66,6 +81,20 @@ def check_shape(name: str, array: np.ndarray, expected: tuple[int, ...]) -> np.n
     if array.shape != expected:
         raise ValueError(f"{name} must have shape {expected}, got shape {array.shape}")
     return array
+
+
+def check_form(
+    layer: str, form: Form, n_features: int | None, dtype: np.dtype | None
+) -> None:
+    """Check that rows of features come in, of this many and this dtype unless None."""
+    if form.n_features is None:
+        raise ValueError(f"{layer} works on features, but tokens come in")
+    if n_features is not None and form.n_features != n_features:
+        raise ValueError(
+            f"{layer} expects {n_features} features, but {form.n_features} come in"
+        )
+    if dtype is not None and form.dtype != dtype:
+        raise ValueError(f"{layer} is of dtype {dtype}, but {form.dtype} comes in")
 
 
 def check_lengths(lengths: Any, batch: int, n_steps: int) -> np.ndarray:

@@ -5,11 +5,11 @@ The Python side of ``kernels.steps``: it makes the numbers that the kernels read
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-_NONE = np.empty(0, np.int64)
+from fastgru.kernels.steps import HEADER
 
 
 @dataclass(frozen=True)
@@ -19,31 +19,26 @@ class Geometry:
     Attributes
     ----------
     n_steps : int
-        Steps of the longest sequence.
+        Steps of the longest sequence, at least 1.
     batch : int
         Number of sequences.
     n_rows : int
         Valid steps of all sequences together.
-    row_step, step : int
-        Distance in rows between sequences (equally long ones only), and between steps.
-    order, first, starts : ndarray of int64
-        See ``kernels.steps``; empty when all sequences are equally long.
+    table : ndarray of int64
+        What the kernels take; see ``kernels.steps``.
     """
 
     n_steps: int
     batch: int
     n_rows: int
-    row_step: int
-    step: int
-    order: np.ndarray = field(default_factory=lambda: _NONE)
-    first: np.ndarray = field(default_factory=lambda: _NONE)
-    starts: np.ndarray = field(default_factory=lambda: _NONE)
+    table: np.ndarray
 
     @classmethod
     def equal(cls, n_steps: int, batch: int, *, batch_first: bool) -> Geometry:
         """Describe a 3-D array of equally long sequences."""
         row_step, step = (n_steps, 1) if batch_first else (1, batch)
-        return cls(n_steps, batch, n_steps * batch, row_step, step)
+        table = np.array([n_steps, batch, 0, row_step, step, 0])
+        return cls(n_steps, batch, n_steps * batch, table)
 
     @classmethod
     def padded(
@@ -51,7 +46,7 @@ class Geometry:
     ) -> Geometry:
         """Describe a 3-D array whose sequences end at their lengths."""
         batch = lengths.size
-        if batch > 0 and lengths.min() == n_steps:
+        if batch == 0 or lengths.min() == n_steps:
             return cls.equal(n_steps, batch, batch_first=batch_first)
         row_step, step = (n_steps, 1) if batch_first else (1, batch)
         return cls._sorted(lengths, np.arange(batch) * row_step, step)
@@ -60,8 +55,9 @@ class Geometry:
     def concatenated(cls, lengths: np.ndarray) -> Geometry:
         """Describe sequences that stand one after the other in one table."""
         batch = lengths.size
-        if batch > 0 and lengths.min() == lengths.max():
-            return cls.equal(int(lengths[0]), batch, batch_first=True)
+        if batch == 0 or 0 < lengths.min() == lengths.max():
+            n_steps = 1 if batch == 0 else int(lengths[0])
+            return cls.equal(n_steps, batch, batch_first=True)
         return cls._sorted(lengths, np.cumsum(lengths) - lengths, 1)
 
     @classmethod
@@ -69,35 +65,67 @@ class Geometry:
         order = np.argsort(-lengths, kind="stable")
         # How many have ended by step t; there is a step 0 even when all lengths are 0.
         ended = np.cumsum(np.bincount(lengths, minlength=2))[:-1]
-        starts = np.concatenate([[0], np.cumsum(lengths.size - ended)]).astype(np.int64)
-        n_rows = int(starts[-1])
-        first = np.ascontiguousarray(first[order], np.int64)
-        return cls(ended.size, lengths.size, n_rows, 0, step, order, first, starts)
+        n_steps, batch = ended.size, lengths.size
+        starts = np.cumsum(batch - ended)
+        header = [n_steps, batch, 0, 0, step, 1]
+        table = np.concatenate([header, order, first[order], [0], starts])
+        return cls(n_steps, batch, int(starts[-1]), table.astype(np.int64, copy=False))
 
     @property
     def is_equal(self) -> bool:
         """Whether all sequences are equally long."""
-        return self.first.size == 0
+        return self.table[5] == 0
 
-    def arguments(self) -> tuple:
-        """Return what the kernels take."""
-        return (
-            self.n_steps,
-            self.row_step,
-            self.step,
-            self.order,
-            self.first,
-            self.starts,
+    @property
+    def is_packed(self) -> bool:
+        """Whether rows stand in the order in which kernels keep them: time-major."""
+        return self.is_equal and self.table[3] == 1 and self.table[4] == self.batch
+
+    @property
+    def order(self) -> np.ndarray:
+        """Number in the user's arrays of each sequence, (B,), when lengths differ."""
+        return self.table[HEADER : HEADER + self.batch]
+
+    def lengths(self) -> np.ndarray:
+        """Return the number of steps of each sequence, (B,) int64, in users' order."""
+        if self.is_equal:
+            return np.full(self.batch, self.n_steps)
+        lengths = np.empty(self.batch, np.int64)
+        lengths[self.order] = self._sorted_lengths()
+        return lengths
+
+    def valid_rows(self) -> np.ndarray:
+        """Return where each step stands, sequence by sequence, when lengths differ."""
+        first = np.empty(self.batch, np.int64)
+        first[self.order] = self.table[HEADER + self.batch : HEADER + 2 * self.batch]
+        lengths = self.lengths()
+        steps = np.arange(self.n_rows) - np.repeat(
+            np.cumsum(lengths) - lengths, lengths
         )
+        return np.repeat(first, lengths) + steps * self.table[4]
+
+    def _sorted_lengths(self) -> np.ndarray:
+        # The first b sequences (the longest) have this many steps together.
+        active = np.diff(self.table[HEADER + 2 * self.batch :])
+        return np.searchsorted(-active, -np.arange(self.batch), side="left")
+
+    def reversed(self) -> Geometry:
+        """Describe the same sequences read from their ends."""
+        table = self.table.copy()
+        step = int(table[4])
+        table[4] = -step
+        if self.is_equal:
+            table[2] += (self.n_steps - 1) * step
+        else:
+            first = table[HEADER + self.batch : HEADER + 2 * self.batch]
+            first += np.maximum(self._sorted_lengths() - 1, 0) * step
+        return Geometry(self.n_steps, self.batch, self.n_rows, table)
 
     def bounds(self, n_blocks: int) -> np.ndarray:
         """Cut the sequences into blocks of about equally many steps."""
         if self.is_equal:
             return np.arange(n_blocks + 1) * self.batch // n_blocks
-        # The first b sequences (the longest) have this many steps together.
-        active = np.diff(self.starts)
-        lengths = np.searchsorted(-active, -np.arange(self.batch), side="left")
-        work = np.concatenate([[0], np.cumsum(lengths + 1)])
+        work = np.concatenate([[0], np.cumsum(self._sorted_lengths() + 1)])
         shares = np.arange(1, n_blocks) * work[-1] / n_blocks
         inner = np.searchsorted(work, shares)
         return np.concatenate([[0], inner, [self.batch]]).astype(np.int64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,17 +9,20 @@ import numpy as np
 
 from fastgru import initializers
 from fastgru._threads import get_num_threads
+from fastgru.layers import _buffers
+from fastgru.layers._call import Call
 from fastgru.layers._checks import (
     check_array,
     check_dtype,
     check_flag,
-    check_lengths,
-    check_shape,
+    check_form,
+    check_rate,
     check_size,
-    readable,
 )
-from fastgru.layers.geometry import Geometry
-from fastgru.layers.recurrence import Recurrence, Tape, parameter_shapes
+from fastgru.layers._layer import Form, Layer, Rows
+from fastgru.layers.gru_stack import GRUStack, StackSettings, StackTape
+from fastgru.layers.masks import Masks, check_masks
+from fastgru.layers.recurrence import drawn_parameters
 from fastgru.parameters import ParameterSet
 
 
@@ -34,19 +36,19 @@ class GRUGradients:
         Gradient of the input; 0 past the end of a sequence.
     h_0 : ndarray of the shape of h_n
         Gradient of the initial state.
-    parameters : dict of str to ndarray
+    parameters : mapping of str to ndarray
         Gradient of each parameter, by the names and shapes of ``state_dict``.
     """
 
     x: np.ndarray
     h_0: np.ndarray
-    parameters: dict[str, np.ndarray]
+    parameters: ParameterSet
 
 
-class GRU:
+class GRU(Layer):
     """Gated recurrent unit over batches of sequences: ``torch.nn.GRU`` without torch.
 
-    For each step, with s the logistic function::
+    For each step of each layer, with s the logistic function::
 
         r = s(W_ir x + b_ir + W_hr h + b_hr)
         z = s(W_iz x + b_iz + W_hz h + b_hz)
@@ -54,29 +56,48 @@ class GRU:
         n = tanh(W_in x + b_in + W_hn (r * h) + b_hn)       reset_after=False
         h = (1 - z) * n + z * h
 
+    Letters in shapes: T time steps, B batch, I input_size, H hidden_size, L num_layers,
+    D directions (1 or 2).
+
     Parameters
     ----------
     input_size : int
         Number of features of the input, I.
     hidden_size : int
-        Number of units, H.
+        Number of units of each layer and direction, H.
+    num_layers : int, default=1
+        Number of layers; each reads the output of the one below.
+    bias : bool, default=True
+        Whether there are biases.
     batch_first : bool, default=False
         Whether x and output are (B, T, ...) and not (T, B, ...).
+    dropout : float, default=0.0
+        Part of the units that are dropped between layers, from 0 to 1; see Notes.
+    bidirectional : bool, default=False
+        Whether each layer also reads its input from each sequence's end, with
+        parameters of its own.
+    recurrent_dropout : float, default=0.0
+        Part of the units of the state that the recurrent products do not see, from 0
+        to 1; see Notes.
     reset_after : bool, default=True
         Whether the reset gate acts after the product with the recurrent weights, as in
         PyTorch and cuDNN, or before it, as in the paper [1]_.
+    initializer : {"uniform", "glorot_orthogonal"}, default="uniform"
+        How the first parameters are drawn: uniform in plus or minus
+        ``1 / sqrt(hidden_size)`` as PyTorch's, or each gate's input weights by Glorot's
+        rule, its recurrent weights orthogonal and biases 0.
     dtype : {numpy.float32, numpy.float64}, default=numpy.float32
         Type of parameters, inputs and outputs.
     random_state : int, RandomState instance or None, default=None
-        Draws the first parameters, uniform in plus or minus ``1 / sqrt(hidden_size)``
-        as PyTorch's are.
+        Draws the first parameters.
 
     Raises
     ------
     TypeError
-        If a size is not a whole number, or a flag not a bool.
+        If a size is not a whole number, a flag not a bool, or a rate not a number.
     ValueError
-        If a size is below 1, or ``dtype`` is another float type.
+        If a size is below 1, a rate outside of 0 to 1, ``initializer`` unknown, or
+        ``dtype`` another float type.
 
     Notes
     -----
@@ -84,85 +105,94 @@ class GRU:
     once.  A row's result is the same bits whatever batch it sits in and however many
     threads run.  NaN in a sequence stays in it.
 
+    Dropout acts in :meth:`vjp` with a ``dropout_seed`` only, and what is kept is scaled
+    by ``1 / (1 - rate)``.  A mask depends on the seed, the layer, the sequence's id and
+    the unit, so a sequence keeps its masks in any batch.  One mask holds over all steps
+    of a sequence [2]_; PyTorch draws one per step.  That of ``recurrent_dropout`` is
+    shared by the gates (Keras draws one per gate) and acts on what the recurrent
+    products see, not on the state that is carried on.
+
     References
     ----------
     .. [1] Cho et al. (2014), "Learning phrase representations using RNN encoder-decoder
        for statistical machine translation", arXiv:1406.1078, section 2.3.
+    .. [2] Gal and Ghahramani (2016), "A theoretically grounded application of dropout
+       in recurrent neural networks", arXiv:1512.05287, section 4.
 
     Examples
     --------
     >>> import numpy as np
     >>> from fastgru import GRU
-    >>> gru = GRU(input_size=3, hidden_size=4, random_state=0)
+    >>> gru = GRU(input_size=3, hidden_size=4, num_layers=2, random_state=0)
     >>> x = np.zeros((7, 2, 3), np.float32)  # 7 steps of 2 sequences
     >>> output, h_n = gru(x, lengths=[7, 5])
     >>> output.shape, h_n.shape
-    ((7, 2, 4), (1, 2, 4))
+    ((7, 2, 4), (2, 2, 4))
     """
+
+    _settings = (
+        "input_size",
+        "hidden_size",
+        "num_layers",
+        "bias",
+        "batch_first",
+        "dropout",
+        "bidirectional",
+        "recurrent_dropout",
+        "reset_after",
+        "initializer",
+        "dtype",
+    )
 
     def __init__(
         self,
         input_size: int,
         hidden_size: int,
-        *,
+        num_layers: int = 1,
+        bias: bool = True,
         batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        *,
+        recurrent_dropout: float = 0.0,
         reset_after: bool = True,
+        initializer: str = "uniform",
         dtype: Any = np.float32,
         random_state: Any = None,
     ) -> None:
-        from sklearn.utils import check_random_state
-
         self.input_size = check_size("input_size", input_size)
         self.hidden_size = check_size("hidden_size", hidden_size)
+        self.num_layers = check_size("num_layers", num_layers)
+        self.bias = check_flag("bias", bias)
         self.batch_first = check_flag("batch_first", batch_first)
+        self.dropout = check_rate("dropout", dropout)
+        self.bidirectional = check_flag("bidirectional", bidirectional)
+        self.recurrent_dropout = check_rate("recurrent_dropout", recurrent_dropout)
         self.reset_after = check_flag("reset_after", reset_after)
+        self.initializer = initializers.check_initializer(initializer)
         self.dtype = check_dtype(dtype)
-        shapes = parameter_shapes(self.input_size, self.hidden_size)
-        self._parameters = ParameterSet(shapes, self.dtype)
-        random_state = check_random_state(random_state)
-        bound = 1.0 / np.sqrt(self.hidden_size)
-        for name, shape in shapes.items():
-            values = initializers.uniform(shape, bound, random_state)
-            self._parameters[name][...] = values
-        self._recurrence = Recurrence(
-            self._parameters, "_l0", reset_after=self.reset_after
+        settings = StackSettings(
+            self.input_size,
+            self.hidden_size,
+            self.num_layers,
+            self.bias,
+            self.dropout,
+            self.bidirectional,
+            self.recurrent_dropout,
+            self.reset_after,
         )
-
-    def __repr__(self) -> str:
-        return (
-            f"GRU({self.input_size}, {self.hidden_size}, "
-            f"batch_first={self.batch_first}, reset_after={self.reset_after}, "
-            f"dtype={self.dtype})"
+        self._stack_settings = settings
+        parameters = drawn_parameters(
+            settings.shapes(), self.initializer, self.dtype, random_state
         )
+        self._bind(parameters)
 
-    def settings(self) -> dict[str, Any]:
-        """Return the constructor's arguments but ``random_state`` as plain values.
+    def _bind(self, parameters: ParameterSet) -> None:
+        self._parameters = parameters
+        self._stack = GRUStack(self._stack_settings, parameters)
 
-        Returns
-        -------
-        dict of str to int, bool or str
-
-        Examples
-        --------
-        >>> from fastgru import GRU
-        >>> GRU(3, 4).settings()["hidden_size"]
-        4
-        """
-        return {
-            "input_size": self.input_size,
-            "hidden_size": self.hidden_size,
-            "batch_first": self.batch_first,
-            "reset_after": self.reset_after,
-            "dtype": self.dtype.name,
-        }
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Packed weights fit one CPU; the pickle may be read on another.
-        return {"settings": self.settings(), "state_dict": self.state_dict()}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        GRU.__init__(self, **state["settings"], random_state=0)
-        self.load_state_dict(state["state_dict"])
+    def _pack(self) -> None:
+        self._stack.pack()
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Return copies of the parameters.
@@ -170,9 +200,10 @@ class GRU:
         Returns
         -------
         dict of str to ndarray
-            ``weight_ih_l0`` (3H, I), ``weight_hh_l0`` (3H, H), ``bias_ih_l0`` (3H,),
-            ``bias_hh_l0`` (3H,), gates in the order r, z, n: the names, shapes and
-            order of ``torch.nn.GRU``.
+            For each layer ``k`` ``weight_ih_lk`` (3H, I, or D*H from the second on),
+            ``weight_hh_lk`` (3H, H), ``bias_ih_lk`` (3H,), ``bias_hh_lk`` (3H,), and
+            the same with ``_reverse`` behind the name; gates in the order r, z, n: the
+            names, shapes and order of ``torch.nn.GRU``.
 
         Examples
         --------
@@ -180,32 +211,7 @@ class GRU:
         >>> GRU(3, 4).state_dict()["weight_ih_l0"].shape
         (12, 3)
         """
-        return self._parameters.copy_out()
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Set all parameters; when anything does not fit, none is changed.
-
-        Parameters
-        ----------
-        state_dict : mapping of str to array-like
-            As ``state_dict`` returns it; the one of a ``torch.nn.GRU`` of the same
-            sizes fits.
-
-        Raises
-        ------
-        TypeError
-            If it is not a mapping.
-        ValueError
-            If a name is missing or unexpected, or a shape or dtype differs.
-
-        Examples
-        --------
-        >>> from fastgru import GRU
-        >>> gru, other = GRU(3, 4, random_state=0), GRU(3, 4, random_state=1)
-        >>> gru.load_state_dict(other.state_dict())
-        """
-        self._parameters.copy_in(state_dict)
-        self._recurrence.pack()
+        return super().state_dict()
 
     def __call__(
         self, x: np.ndarray, h_0: np.ndarray | None = None, lengths: Any = None
@@ -216,19 +222,21 @@ class GRU:
         ----------
         x : ndarray of shape (T, B, I), (B, T, I) with ``batch_first``, or (T, I)
             Input, of the layer's dtype.  Read where it stands, without a copy, if it is
-            C-contiguous in either order of its first two axes and ``lengths`` is None.
-        h_0 : ndarray of shape (1, B, H), or (1, H) for one sequence, default=None
-            Initial state; None means zeros.
+            C-contiguous in either order of its first two axes.
+        h_0 : ndarray of shape (D*L, B, H), or (D*L, H) for one sequence, default=None
+            Initial states, by layer, of each layer by direction; None means zeros.
         lengths : array-like of int of shape (B,), default=None
             Number of valid steps of each sequence, in any order, from 0 to T; None
             means T.
 
         Returns
         -------
-        output : ndarray of shape (T, B, H), (B, T, H) or (T, H)
-            State after each step; 0 past the end of a sequence.
-        h_n : ndarray of shape (1, B, H) or (1, H)
-            State at each sequence's own end; ``h_0`` where the length is 0.
+        output : ndarray of shape (T, B, D*H), (B, T, D*H) or (T, D*H)
+            State of the last layer after each step, of both directions side by side; 0
+            past the end of a sequence.
+        h_n : ndarray of shape (D*L, B, H) or (D*L, H)
+            State of each layer and direction when it has read the whole sequence, its
+            own length; ``h_0`` where the length is 0.
 
         Raises
         ------
@@ -237,16 +245,21 @@ class GRU:
         ValueError
             If a shape, a dtype or a length does not fit; the message names what came.
         """
-        call = self._check_call(x, h_0, lengths)
-        output = call.empty_output(self.hidden_size, self.dtype)
-        rows = output.reshape(-1, self.hidden_size)
-        h_n = self._recurrence.infer(
-            call.x, call.geometry, call.h_0, rows, get_num_threads()
+        call, states = self._check_call(x, h_0, lengths)
+        output = call.empty_rows(self._stack_settings.output_size, self.dtype)
+        h_n = self._stack.infer(
+            call.rows, call.geometry, states, output, get_num_threads()
         )
-        return call.to_user(output), call.state_to_user(h_n)
+        return call.to_user(output), call.states_to_user(h_n)
 
     def vjp(
-        self, x: np.ndarray, h_0: np.ndarray | None = None, lengths: Any = None
+        self,
+        x: np.ndarray,
+        h_0: np.ndarray | None = None,
+        lengths: Any = None,
+        *,
+        dropout_seed: int | None = None,
+        sequence_ids: Any = None,
     ) -> tuple[np.ndarray, np.ndarray, Pullback]:
         """Run the layer and return, besides, what takes gradients back through it.
 
@@ -255,12 +268,17 @@ class GRU:
         x, h_0, lengths
             As for a call.  The tape keeps its own copy of x, so the caller may change x
             afterwards.
+        dropout_seed : int, default=None
+            Draws the dropout masks; None means no dropout.
+        sequence_ids : array-like of int of shape (B,), default=None
+            What tells the sequences apart when masks are drawn; None means their places
+            in the batch, 0 to B - 1.
 
         Returns
         -------
         output, h_n : ndarray
-            As for a call, the same bits; ``output`` is read-only, since the tape may
-            share its memory.
+            As for a call, and without dropout the same bits; ``output`` is read-only,
+            since the tape may share its memory.
         pullback : callable
             ``pullback(d_output, d_h_n=None)`` returns :class:`GRUGradients`; it can be
             called once.
@@ -268,11 +286,12 @@ class GRU:
         Raises
         ------
         TypeError, ValueError
-            As for a call.
+            As for a call, and if the seed or an id is not a whole number.
 
         Notes
         -----
-        The tape takes ``5 H + I`` numbers per valid step.
+        The tape takes ``5 H + I`` numbers per valid step of each layer and direction,
+        with ``recurrent_dropout`` ``6 H + I``.
 
         Examples
         --------
@@ -284,107 +303,99 @@ class GRU:
         >>> gradients.x.shape, gradients.parameters["bias_ih_l0"].shape
         ((7, 2, 3), (12,))
         """
-        call = self._check_call(x, h_0, lengths)
-        # Packed rows of equally long sequences are time-major: then the tape's states
-        # are the output.
-        shares = call.geometry.is_equal and not call.batch_first
-        output = None if shares else call.empty_output(self.hidden_size, self.dtype)
-        rows = None if output is None else output.reshape(-1, self.hidden_size)
-        h_n, tape = self._recurrence.record(
-            call.x, call.geometry, call.h_0, rows, get_num_threads()
+        call, states = self._check_call(x, h_0, lengths)
+        masks = check_masks(dropout_seed, sequence_ids, call.geometry.batch)
+        output = None
+        if not self._stack.shares_states(call.geometry):
+            output = call.empty_rows(self._stack_settings.output_size, self.dtype)
+        h_n, tape = self._stack.record(
+            call.rows, call.geometry, states, output, masks, get_num_threads()
         )
         if output is None:
-            states = tape.packed_states(self.hidden_size)
-            output = states.reshape(call.shape[0], call.shape[1], self.hidden_size)
+            output = tape.last_states(self.hidden_size)
         user_output = call.to_user(output)
         user_output.flags.writeable = False
-        return user_output, call.state_to_user(h_n), Pullback(self, call, tape)
+        pullback = Pullback(self, call, tape)
+        return user_output, call.states_to_user(h_n), pullback
 
-    def _check_call(self, x: Any, h_0: Any, lengths: Any) -> _Call:
+    def _check_call(
+        self, x: Any, h_0: Any, lengths: Any
+    ) -> tuple[Call, np.ndarray | None]:
         """Check the arguments of a call and bring them to the form kernels read."""
         x = check_array("x", x, self.dtype)
-        if x.ndim not in (2, 3):
-            raise ValueError(
-                "x must have 3 axes, or 2 for one sequence, "
-                f"got {x.ndim} axes: shape {x.shape}"
-            )
+        call = Call.of(x, 3, lengths, batch_first=self.batch_first)
         if x.shape[-1] != self.input_size:
             raise ValueError(
                 f"the last axis of x must be input_size={self.input_size}, "
                 f"got {x.shape[-1]}: shape {x.shape}"
             )
-        batched = x.ndim == 3
-        batch_first = self.batch_first and batched
-        shape = x.shape
-        if not batched:
-            x = x[:, np.newaxis]
-        n_steps, batch = x.shape[1::-1] if batch_first else x.shape[:2]
-        if n_steps == 0:
-            raise ValueError(f"x must have at least 1 time step, got 0: shape {shape}")
-        if h_0 is not None:
-            h_0 = check_array("h_0", h_0, self.dtype)
-            expected = (
-                (1, batch, self.hidden_size) if batched else (1, self.hidden_size)
+        return call, self._states(call, "h_0", h_0)
+
+    def _states(self, call: Call, name: str, states: Any) -> np.ndarray | None:
+        if states is None:
+            return None
+        n = self._stack_settings.directions * self.num_layers
+        return call.states_from_user(name, states, n, self.hidden_size, self.dtype)
+
+    # -- in a network ------------------------------------------------------------------
+
+    def _follow(self, form: Form) -> Form:
+        if form.per != "step":
+            raise ValueError("a GRU reads steps, but one row per sequence comes in")
+        check_form("a GRU", form, self.input_size, self.dtype)
+        if self.batch_first:
+            raise ValueError(
+                "a GRU in a Network must not have batch_first=True: give batch_first "
+                "to the Network"
             )
-            h_0 = readable(check_shape("h_0", h_0, expected))
-            h_0 = h_0.reshape(batch, self.hidden_size)
-        # An array that is contiguous with its first two axes swapped is read as it
-        # stands.
-        swapped = not x.flags.c_contiguous and x.transpose(1, 0, 2).flags.c_contiguous
-        if swapped:
-            x, batch_first = x.transpose(1, 0, 2), not batch_first
-        if lengths is None:
-            geometry = Geometry.equal(n_steps, batch, batch_first=batch_first)
-        else:
-            checked = check_lengths(lengths, batch, n_steps)
-            geometry = Geometry.padded(checked, n_steps, batch_first=batch_first)
-        rows = readable(x).reshape(-1, self.input_size)
-        return _Call(rows, h_0, geometry, x.shape[:2], batch_first, swapped, batched)
+        return Form("step", self._stack_settings.output_size, self.dtype)
 
+    def _infer(self, rows: Rows, n_threads: int) -> Rows:
+        assert rows.geometry is not None
+        shape = len(rows.values), self._stack_settings.output_size
+        output = _buffers.empty(shape, self.dtype)
+        self._stack.infer(rows.values, rows.geometry, None, output, n_threads)
+        return Rows(output, rows.geometry)
 
-@dataclass(frozen=True)
-class _Call:
-    """The checked arguments of one call, and the way back to the caller's shapes."""
+    def _record(
+        self, rows: Rows, masks: Masks | None, n_threads: int
+    ) -> tuple[Rows, StackTape]:
+        geometry = rows.geometry
+        assert geometry is not None
+        output = None
+        if not self._stack.shares_states(geometry):
+            shape = len(rows.values), self._stack_settings.output_size
+            output = _buffers.empty(shape, self.dtype)
+        _, tape = self._stack.record(
+            rows.values, geometry, None, output, masks, n_threads
+        )
+        if output is None:
+            output = tape.last_states(self.hidden_size)
+        return Rows(output, geometry), tape
 
-    x: np.ndarray  # (rows, I)
-    h_0: np.ndarray | None  # (B, H)
-    geometry: Geometry
-    shape: tuple[int, ...]  # first two axes of x as it stands in memory
-    batch_first: bool  # of x as it stands in memory
-    swapped: bool  # whether the caller sees those two axes swapped
-    batched: bool
-
-    def empty_output(self, size: int, dtype: np.dtype) -> np.ndarray:
-        """Allocate what has a row per row of x, 0 where no step will write."""
-        allocate = np.empty if self.geometry.is_equal else np.zeros
-        return allocate((*self.shape, size), dtype)
-
-    def to_user(self, array: np.ndarray) -> np.ndarray:
-        """Give an array of rows the caller's axes."""
-        if self.swapped:
-            array = array.transpose(1, 0, 2)
-        return array if self.batched else array[:, 0]
-
-    def from_user(self, array: np.ndarray) -> np.ndarray:
-        """Bring an array of the caller's axes to rows in the order of x."""
-        if not self.batched:
-            array = array[:, np.newaxis]
-        if self.swapped:
-            array = array.transpose(1, 0, 2)
-        return readable(array).reshape(-1, array.shape[-1])
-
-    def state_to_user(self, state: np.ndarray) -> np.ndarray:
-        """Give states (B, H) the caller's axes."""
-        return state[np.newaxis] if self.batched else state
+    def _back(
+        self,
+        tape: StackTape,
+        d_values: np.ndarray,
+        gradients: ParameterSet,
+        n_threads: int,
+        *,
+        wants_input: bool,
+    ) -> np.ndarray | None:
+        d_x = None
+        if wants_input:
+            d_x = _buffers.empty((tape.n_table_rows, self.input_size), self.dtype)
+        self._stack.back(tape, gradients, d_values, None, d_x, n_threads)
+        return d_x
 
 
 class Pullback:
     """Takes gradients of a layer's outputs back to its inputs and parameters, once."""
 
-    def __init__(self, layer: GRU, call: _Call, tape: Tape) -> None:
+    def __init__(self, layer: GRU, call: Call, tape: StackTape) -> None:
         self._layer = layer
         self._call = call
-        self._tape: Tape | None = tape
+        self._tape: StackTape | None = tape
 
     def __call__(
         self, d_output: np.ndarray | None, d_h_n: np.ndarray | None = None
@@ -397,7 +408,7 @@ class Pullback:
             Gradient of the output; None means zeros.  What stands past the end of a
             sequence is not read.
         d_h_n : ndarray of the shape of h_n, default=None
-            Gradient of the final state; None means zeros.
+            Gradient of the final states; None means zeros.
 
         Returns
         -------
@@ -406,45 +417,26 @@ class Pullback:
         Raises
         ------
         RuntimeError
-            If it is called a second time: the first overwrote the tape.
+            If it is called a second time (the first overwrote the tape), or if
+            parameters were set since.
         TypeError, ValueError
             If a gradient does not hold numbers of the layer's dtype in the right shape.
         """
         layer, call = self._layer, self._call
-        batch = call.geometry.batch
         if self._tape is None:
             raise RuntimeError(
                 "this pullback was already called and its tape is used up; "
                 "call vjp again"
             )
+        rows = None
         if d_output is not None:
-            d_output = check_array("d_output", d_output, layer.dtype)
-            expected = call.to_user(
-                np.broadcast_to(0, (*call.shape, layer.hidden_size))
-            )
-            d_output = call.from_user(check_shape("d_output", d_output, expected.shape))
-        if d_h_n is not None:
-            d_h_n = check_array("d_h_n", d_h_n, layer.dtype)
-            shape = (
-                (1, batch, layer.hidden_size)
-                if call.batched
-                else (1, layer.hidden_size)
-            )
-            d_h_n = readable(check_shape("d_h_n", d_h_n, shape))
-            d_h_n = d_h_n.reshape(batch, layer.hidden_size)
+            size = layer._stack_settings.output_size
+            rows = call.from_user("d_output", d_output, size, layer.dtype)
+        d_states = layer._states(call, "d_h_n", d_h_n)
         tape, self._tape = self._tape, None
-        d_x = call.empty_output(layer.input_size, layer.dtype)
+        d_x = call.empty_rows(layer.input_size, layer.dtype)
         gradients = layer._parameters.like()
-        d_h_0 = layer._recurrence.back(
-            tape,
-            gradients,
-            d_output,
-            d_h_n,
-            d_x.reshape(-1, layer.input_size),
-            get_num_threads(),
+        d_h_0 = layer._stack.back(
+            tape, gradients, rows, d_states, d_x, get_num_threads()
         )
-        return GRUGradients(
-            call.to_user(d_x),
-            call.state_to_user(d_h_0),
-            {name: gradients[name] for name in gradients},
-        )
+        return GRUGradients(call.to_user(d_x), call.states_to_user(d_h_0), gradients)

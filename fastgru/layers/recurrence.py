@@ -1,15 +1,19 @@
-"""One direction of one layer on tables of rows: what ``GRU`` and ``Network`` share.
+"""One direction of one layer on tables of rows.
 
 It holds the packed weights and knows nothing of users' shapes: inputs are 2-D tables of
-rows, and a ``Geometry`` says where each step stands.
+rows, and a ``Geometry`` says where each step stands.  For the reversed direction it
+reads the same rows from their ends.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from fastgru import initializers
 from fastgru._threads import parallel_region
 from fastgru.kernels.gru_backward import gru_backward, gru_backward_parallel
 from fastgru.kernels.gru_forward import (
@@ -33,12 +37,29 @@ _SMALLEST_BLOCK = 4
 
 
 def parameter_shapes(
-    input_size: int, hidden_size: int, suffix: str = "_l0"
+    input_size: int, hidden_size: int, suffix: str, *, bias: bool
 ) -> dict[str, tuple[int, ...]]:
     """Return names and shapes of the parameters of one direction of one layer."""
     rows = 3 * hidden_size
     shapes = ((rows, input_size), (rows, hidden_size), (rows,), (rows,))
-    return {name + suffix: shape for name, shape in zip(NAMES, shapes, strict=True)}
+    named = zip(NAMES, shapes, strict=True)
+    return {name + suffix: shape for name, shape in named if bias or len(shape) > 1}
+
+
+def drawn_parameters(
+    shapes: Mapping[str, tuple[int, ...]],
+    initializer: str,
+    dtype: np.dtype,
+    random_state: Any,
+) -> ParameterSet:
+    """Return the first parameters of recurrent layers."""
+    from sklearn.utils import check_random_state
+
+    parameters = ParameterSet(shapes, dtype)
+    random_state = check_random_state(random_state)
+    for name, values in initializers.draw_gru(shapes, initializer, random_state):
+        parameters[name][...] = values
+    return parameters
 
 
 @dataclass
@@ -49,6 +70,8 @@ class Tape:
     gates: np.ndarray  # (n_rows * 4H + slack,), packed rows of [hn r z n]
     # ((batch + n_rows) * H + slack,), initial states, then packed rows
     states: np.ndarray
+    seen: np.ndarray  # the states times the mask: ``states`` itself without one
+    mask: np.ndarray  # (B, H), or of no rows
     inputs: np.ndarray  # (n_rows * I,), packed rows
     version: int  # of the weights
 
@@ -65,19 +88,27 @@ class Recurrence:
     Parameters
     ----------
     parameters : ParameterSet
-        Its four arrays; it reads them in ``pack`` only.
+        Its four arrays, or two without biases; it reads them in ``pack`` only.
     suffix : str
         What follows the arrays' names.
     reset_after : bool
         Whether the reset gate comes after the product with the recurrent weights.
+    backwards : bool
+        Whether it reads each sequence from its end.
     """
 
     def __init__(
-        self, parameters: ParameterSet, suffix: str, *, reset_after: bool
+        self,
+        parameters: ParameterSet,
+        suffix: str,
+        *,
+        reset_after: bool,
+        backwards: bool = False,
     ) -> None:
         self.parameters = parameters
         self.suffix = suffix
         self.reset_after = reset_after
+        self.backwards = backwards
         rows, self.input_size = parameters[f"weight_ih{suffix}"].shape
         self.hidden_size = rows // 3
         self.dtype = parameters.dtype
@@ -88,13 +119,23 @@ class Recurrence:
 
     def pack(self) -> None:
         """Bring the packed weights up to date; called whenever parameters were set."""
-        stored = [self.parameters.stored(name + self.suffix) for name in NAMES]
+        stored = self._stored(self.parameters)
         pack_gru(self._packed, *stored, self.reset_after)
         self._version += 1
 
+    def _stored(self, parameters: ParameterSet) -> list[np.ndarray]:
+        """Return the four arrays, zeros in place of biases that do not exist."""
+        names = [name + self.suffix for name in NAMES]
+        return [
+            parameters.stored(name)
+            if name in parameters
+            else np.zeros(3 * self.hidden_size, self.dtype)
+            for name in names
+        ]
+
     def empty(self, *shape: int) -> np.ndarray:
         """Return an array of this layer's dtype, not filled."""
-        return np.empty(shape, self.dtype)
+        return _buffers.empty(shape, self.dtype)
 
     @property
     def nothing(self) -> np.ndarray:
@@ -106,27 +147,29 @@ class Recurrence:
         x: np.ndarray,
         geometry: Geometry,
         h_0: np.ndarray | None,
+        h_n: np.ndarray,
         output: np.ndarray | None,
+        column: int,
         n_threads: int,
-    ) -> np.ndarray:
+    ) -> None:
         """Run the layer and keep nothing.
 
         Parameters
         ----------
-        x : (rows, I); output : (rows, H), written, or None; h_0 : (B, H) or None
-
-        Returns
-        -------
-        h_n : (B, H)
+        x : (rows, I)
+        h_0 : (B, H) or None
+        h_n : (B, H), written
+        output : (rows, any), written from ``column`` on, or None
         """
-        h_n = self.empty(geometry.batch, self.hidden_size)
+        geometry = self._read(geometry)
         arguments = (
             self.nothing if output is None else output,
+            column,
             h_n,
             x,
             self.nothing if h_0 is None else h_0,
             self._packed,
-            *geometry.arguments(),
+            geometry.table,
         )
         with parallel_region(self._worth(geometry, n_threads)) as granted:
             blocks = self._blocks(geometry, granted)
@@ -135,37 +178,48 @@ class Recurrence:
             else:
                 bounds = geometry.bounds(blocks)
                 gru_inference_parallel(*arguments, bounds, self.reset_after)
-        return h_n
 
     def record(
         self,
         x: np.ndarray,
         geometry: Geometry,
         h_0: np.ndarray | None,
+        h_n: np.ndarray,
         output: np.ndarray | None,
+        column: int,
+        mask: np.ndarray | None,
         n_threads: int,
-    ) -> tuple[np.ndarray, Tape]:
-        """Run the layer and keep the tape; arguments as for ``infer``."""
+    ) -> Tape:
+        """Run the layer and keep the tape; arguments as for ``infer``.
+
+        mask : (B, H) or None, what the recurrent products see the state times
+        """
+        geometry = self._read(geometry)
         slack = REGISTERS.size // self.dtype.itemsize
         n_rows, batch = geometry.n_rows, geometry.batch
+        states = self.empty((batch + n_rows) * self.hidden_size + slack)
         tape = Tape(
             geometry,
-            _buffers.take(n_rows * 4 * self.hidden_size + slack, self.dtype),
-            self.empty((batch + n_rows) * self.hidden_size + slack),
-            _buffers.take(n_rows * self.input_size, self.dtype),
+            self.empty(n_rows * 4 * self.hidden_size + slack),
+            states,
+            states if mask is None else self.empty(states.size),
+            self.nothing if mask is None else mask,
+            self.empty(n_rows * self.input_size),
             self._version,
         )
-        h_n = self.empty(batch, self.hidden_size)
         arguments = (
             tape.gates,
             tape.states,
+            tape.seen,
             tape.inputs,
             self.nothing if output is None else output,
+            column,
             h_n,
             x,
             self.nothing if h_0 is None else h_0,
+            tape.mask,
             self._packed,
-            *geometry.arguments(),
+            geometry.table,
         )
         with parallel_region(self._worth(geometry, n_threads)) as granted:
             blocks = self._blocks(geometry, granted)
@@ -175,28 +229,30 @@ class Recurrence:
                 gru_forward_parallel(
                     *arguments, geometry.bounds(blocks), self.reset_after
                 )
-        return h_n, tape
+        return tape
 
     def back(
         self,
         tape: Tape,
         gradients: ParameterSet,
         d_output: np.ndarray | None,
+        column: int,
         d_h_n: np.ndarray | None,
+        d_h_0: np.ndarray,
         d_x: np.ndarray | None,
         n_threads: int,
-    ) -> np.ndarray:
+        *,
+        adds_d_x: bool = False,
+    ) -> None:
         """Take gradients back through the layer; the tape is used up.
 
         Parameters
         ----------
         gradients : written under this layer's names
-        d_output : (rows, H) or None; d_h_n : (B, H) or None
-        d_x : (rows, I), written, or None
-
-        Returns
-        -------
-        d_h_0 : (B, H)
+        d_output : (rows, any), read from ``column`` on, or None
+        d_h_n : (B, H) or None
+        d_h_0 : (B, H), written
+        d_x : (rows, I), written, or with ``adds_d_x`` added to, or None
 
         Raises
         ------
@@ -208,24 +264,27 @@ class Recurrence:
                 "the parameters were set after vjp recorded this tape; call vjp again"
             )
         geometry = tape.geometry
-        d_h_0 = self.empty(geometry.batch, self.hidden_size)
-        stored = [gradients.stored(name + self.suffix) for name in NAMES]
+        stored = self._stored(gradients)
         if geometry.n_rows == 0:
             for gradient in stored:
                 gradient.fill(0.0)
             d_h_0[...] = 0.0 if d_h_n is None else d_h_n
-            return d_h_0
+            return
         arguments = (
             np.empty((0, self.input_size), self.dtype) if d_x is None else d_x,
+            adds_d_x,
             d_h_0,
             *stored,
             tape.gates,
             tape.states,
+            tape.seen,
             tape.inputs,
             self.nothing if d_output is None else d_output,
+            column,
             self.nothing if d_h_n is None else d_h_n,
+            tape.mask,
             self._packed,
-            *geometry.arguments(),
+            geometry.table,
         )
         with parallel_region(self._worth(geometry, n_threads)) as granted:
             if granted == 1:
@@ -233,9 +292,9 @@ class Recurrence:
             else:
                 bounds = geometry.bounds(self._blocks(geometry, granted))
                 gru_backward_parallel(*arguments, bounds, granted, self.reset_after)
-        _buffers.give(tape.inputs)
-        _buffers.give(tape.gates)
-        return d_h_0
+
+    def _read(self, geometry: Geometry) -> Geometry:
+        return geometry.reversed() if self.backwards else geometry
 
     def _worth(self, geometry: Geometry, n_threads: int) -> int:
         """Return ``n_threads``, or 1 where the work is too small to share."""

@@ -1,4 +1,4 @@
-"""Training of networks: losses, optimisers, minibatches and the loop over epochs.
+"""Training of networks: minibatches and the loop over epochs.
 
 It knows networks and sequences, not estimators.
 """

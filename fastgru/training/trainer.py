@@ -13,10 +13,12 @@ from sklearn.exceptions import ConvergenceWarning
 from tqdm.auto import tqdm
 
 from fastgru.kernels import updates
+from fastgru.kernels.losses import sum_in_order
 from fastgru.layers.network import Network
+from fastgru.losses import Loss
+from fastgru.optimizers import Optimizer, clip_norm
 from fastgru.sequences import Sequences
 from fastgru.training.batches import minibatches
-from fastgru.training.optimizers import Adam, clip_norm
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,10 @@ class Trainer:
     Parameters
     ----------
     network : Network
-    loss : callable
-        ``loss(d_outputs, outputs, targets, weights)``, see ``losses``.
-    optimizer : Adam
+    loss : Loss
+        ``loss(outputs, targets, weights)`` returns the mean and its gradient.
+    optimizer : Optimizer
+        Of this network.
     alpha : float
         Strength of the L2 penalty on weights (not biases): half of alpha times the sum
         of squares, divided by the samples of a minibatch, is added to its mean loss.
@@ -95,8 +98,8 @@ class Trainer:
     def __init__(
         self,
         network: Network,
-        loss: Callable[..., float],
-        optimizer: Adam,
+        loss: Loss,
+        optimizer: Optimizer,
         *,
         alpha: float,
         batch_size: int,
@@ -124,8 +127,8 @@ class Trainer:
         self.n_threads = n_threads
         self.verbose = verbose
         self.name = name
-        self._gradients = network.parameters.like()
-        self._weights = network.parameters.weights()
+        self._gradients = network._parameters.like()
+        self._weights = network._parameters.weights()
         # What the finished epochs came to and the parameters to leave the network with,
         # always replaced together: an interruption can come between any two lines.
         self._finished: tuple[History, np.ndarray] | None = None
@@ -166,8 +169,8 @@ class Trainer:
             )
         assert self._finished is not None  # max_iter is at least 1
         history, kept = self._finished
-        self.network.parameters.flat[...] = kept
-        self.network.pack()
+        self.network._parameters.flat[...] = kept
+        self.network._pack()
         return history
 
     @property
@@ -209,7 +212,7 @@ class Trainer:
         else:
             changed = score >= history.best_score + self.tol
         if kept is None or score is None or score > history.best_score:
-            kept = self.network.parameters.flat.copy()
+            kept = self.network._parameters.flat.copy()
         self._finished = history.after(loss, score), kept
         return changed
 
@@ -220,9 +223,9 @@ class Trainer:
         for batch in batches:
             total += self._run_batch(samples, batch)
         # The last step of an epoch has no next one to notice what it did.
-        if not math.isfinite(updates.sum_of_squares(self.network.parameters.flat)):
+        if not math.isfinite(updates.sum_of_squares(self.network._parameters.flat)):
             raise _Diverged
-        return total / float(samples.weights.sum())
+        return total / sum_in_order(samples.weights)
 
     def _run_batch(self, samples: Samples, batch: np.ndarray) -> float:
         """Take one step; return the batch's summed loss, the penalty included."""
@@ -230,7 +233,8 @@ class Trainer:
         targets, weights = samples.targets[batch], samples.weights[batch]
 
         def loss(d_outputs: np.ndarray, outputs: np.ndarray) -> float:
-            return self.loss(d_outputs, outputs, targets, weights)
+            mean, d_outputs[...] = self.loss(outputs, targets, weights)
+            return mean * sum_in_order(weights)
 
         network, gradients = self.network, self._gradients
         total = network.loss_and_gradients(
@@ -239,14 +243,13 @@ class Trainer:
         if self.alpha > 0.0:
             factor = self.alpha / len(batch)
             for stretch in self._weights:
-                part = network.parameters.flat[stretch]
+                part = network._parameters.flat[stretch]
                 total += 0.5 * self.alpha * updates.sum_of_squares(part)
                 updates.add_scaled(gradients.flat[stretch], part, factor)
-        norm = clip_norm(gradients.flat, self.max_norm)
+        norm = clip_norm(gradients, self.max_norm)
         if not (math.isfinite(norm) and math.isfinite(total)):
             raise _Diverged
-        self.optimizer.step(network.parameters.flat, gradients.flat)
-        network.pack()
+        self.optimizer.step(gradients)
         return total
 
 

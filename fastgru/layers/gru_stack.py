@@ -1,0 +1,260 @@
+"""All layers and directions of a GRU on tables of rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastgru.kernels.dropout import apply_mask
+from fastgru.layers import _buffers
+from fastgru.layers.geometry import Geometry
+from fastgru.layers.masks import Masks
+from fastgru.layers.recurrence import Recurrence, Tape, parameter_shapes
+from fastgru.parameters import ParameterSet
+
+
+@dataclass(frozen=True)
+class StackSettings:
+    """Sizes and kinds, named as the arguments of ``GRU``."""
+
+    input_size: int
+    hidden_size: int
+    num_layers: int
+    bias: bool
+    dropout: float
+    bidirectional: bool
+    recurrent_dropout: float
+    reset_after: bool
+
+    @property
+    def directions(self) -> int:
+        """Number of directions, D."""
+        return 2 if self.bidirectional else 1
+
+    @property
+    def output_size(self) -> int:
+        """Columns of the output, D * H."""
+        return self.directions * self.hidden_size
+
+    def input_size_of(self, layer: int) -> int:
+        """Return the number of columns that a layer reads."""
+        return self.input_size if layer == 0 else self.output_size
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return names and shapes of all parameters in PyTorch's order."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        for layer in range(self.num_layers):
+            for direction in range(self.directions):
+                shapes |= parameter_shapes(
+                    self.input_size_of(layer),
+                    self.hidden_size,
+                    _suffix(layer, direction),
+                    bias=self.bias,
+                )
+        return shapes
+
+
+def _suffix(layer: int, direction: int) -> str:
+    return f"_l{layer}" + ("_reverse" if direction == 1 else "")
+
+
+@dataclass
+class StackTape:
+    """What a forward pass of all layers keeps."""
+
+    # Of each layer, of each direction.
+    tapes: list[list[Tape]]
+    masks: list[np.ndarray | None]  # of what each layer hands to the next
+    geometry: Geometry
+    n_table_rows: int  # of x and output: steps past a sequence's end have rows too
+
+    def last_states(self, hidden_size: int) -> np.ndarray:
+        """Return the last layer's states as packed rows, (n_rows, H), a view."""
+        return self.tapes[-1][0].packed_states(hidden_size)
+
+
+class GRUStack:
+    """The layers of a GRU, each of one or two directions.
+
+    Parameters
+    ----------
+    settings : StackSettings
+    parameters : ParameterSet
+        Arrays of ``settings.shapes()``.
+    """
+
+    def __init__(self, settings: StackSettings, parameters: ParameterSet) -> None:
+        self.settings = settings
+        self.dtype = parameters.dtype
+        self.layers = [
+            [
+                Recurrence(
+                    parameters,
+                    _suffix(layer, direction),
+                    reset_after=settings.reset_after,
+                    backwards=direction == 1,
+                )
+                for direction in range(settings.directions)
+            ]
+            for layer in range(settings.num_layers)
+        ]
+
+    def pack(self) -> None:
+        """Bring the packed weights up to date; called whenever parameters were set."""
+        for layer in self.layers:
+            for recurrence in layer:
+                recurrence.pack()
+
+    def shares_states(self, geometry: Geometry) -> bool:
+        """Whether a tape's states of this geometry are the last layer's output."""
+        return not self.settings.bidirectional and geometry.is_packed
+
+    def infer(
+        self,
+        x: np.ndarray,
+        geometry: Geometry,
+        h_0: np.ndarray | None,
+        output: np.ndarray | None,
+        n_threads: int,
+    ) -> np.ndarray:
+        """Run all layers and keep nothing.
+
+        Parameters
+        ----------
+        x : (rows, I)
+        h_0 : (D * L, B, H) or None
+        output : (rows, D * H), written, or None
+
+        Returns
+        -------
+        h_n : (D * L, B, H)
+        """
+        h_n = self._empty_states(geometry)
+        for layer, directions in enumerate(self.layers):
+            is_last = layer == self.settings.num_layers - 1
+            y: np.ndarray | None = output if is_last else self._empty_table(len(x))
+            for d, recurrence in enumerate(directions):
+                k = layer * self.settings.directions + d
+                state = None if h_0 is None else h_0[k]
+                column = d * self.settings.hidden_size
+                recurrence.infer(x, geometry, state, h_n[k], y, column, n_threads)
+            if y is not None:
+                x = y
+        return h_n
+
+    def record(
+        self,
+        x: np.ndarray,
+        geometry: Geometry,
+        h_0: np.ndarray | None,
+        output: np.ndarray | None,
+        masks: Masks | None,
+        n_threads: int,
+    ) -> tuple[np.ndarray, StackTape]:
+        """Run all layers and keep the tape; arguments as for ``infer``.
+
+        masks : what draws the masks of both kinds of dropout, or None for no dropout
+        """
+        settings = self.settings
+        h_n = self._empty_states(geometry)
+        tape = StackTape([], [], geometry, len(x))
+        for layer, directions in enumerate(self.layers):
+            is_last = layer == settings.num_layers - 1
+            y = output
+            if not is_last and not self.shares_states(geometry):
+                y = self._empty_table(len(x))
+            tapes = []
+            for d, recurrence in enumerate(directions):
+                k = layer * settings.directions + d
+                state = None if h_0 is None else h_0[k]
+                column = d * settings.hidden_size
+                mask = self._recurrent_mask(masks, k)
+                tapes.append(
+                    recurrence.record(
+                        x, geometry, state, h_n[k], y, column, mask, n_threads
+                    )
+                )
+            tape.tapes.append(tapes)
+            mask = None if is_last else self._output_mask(masks, layer)
+            tape.masks.append(mask)
+            if is_last:
+                break
+            x = tapes[0].packed_states(settings.hidden_size) if y is None else y
+            if mask is not None:
+                # The states themselves are needed on the way back.
+                masked = self._empty_table(len(x)) if y is None else x
+                apply_mask(masked, x, mask, geometry.table)
+                x = masked
+        return h_n, tape
+
+    def back(
+        self,
+        tape: StackTape,
+        gradients: ParameterSet,
+        d_output: np.ndarray | None,
+        d_h_n: np.ndarray | None,
+        d_x: np.ndarray | None,
+        n_threads: int,
+    ) -> np.ndarray:
+        """Take gradients back through all layers; the tape is used up.
+
+        Parameters
+        ----------
+        gradients : written
+        d_output : (rows, D * H) or None
+        d_h_n : (D * L, B, H) or None
+        d_x : (rows, I), written where a sequence has a step, or None
+
+        Returns
+        -------
+        d_h_0 : (D * L, B, H)
+        """
+        settings = self.settings
+        d_h_0 = self._empty_states(tape.geometry)
+        d_y = d_output
+        for layer in range(settings.num_layers - 1, -1, -1):
+            mask = tape.masks[layer]
+            if mask is not None:
+                assert d_y is not None  # only the last layer's may be
+                apply_mask(d_y, d_y, mask, tape.geometry.table)
+            d_input = d_x if layer == 0 else self._empty_table(tape.n_table_rows)
+            tapes = tape.tapes.pop()
+            for d in range(settings.directions):
+                k = layer * settings.directions + d
+                self.layers[layer][d].back(
+                    tapes[d],
+                    gradients,
+                    d_y,
+                    d * settings.hidden_size,
+                    None if d_h_n is None else d_h_n[k],
+                    d_h_0[k],
+                    d_input,
+                    n_threads,
+                    adds_d_x=d > 0,
+                )
+            d_y = d_input
+        return d_h_0
+
+    def _empty_states(self, geometry: Geometry) -> np.ndarray:
+        settings = self.settings
+        n = settings.directions * settings.num_layers
+        return _buffers.empty((n, geometry.batch, settings.hidden_size), self.dtype)
+
+    def _empty_table(self, n_rows: int) -> np.ndarray:
+        return _buffers.empty((n_rows, self.settings.output_size), self.dtype)
+
+    def _recurrent_mask(self, masks: Masks | None, k: int) -> np.ndarray | None:
+        """Draw the mask of one direction of one layer, numbered as in h_n."""
+        rate = self.settings.recurrent_dropout
+        if masks is None or rate == 0.0:
+            return None
+        return masks.of_layer(2 * k).draw(self.settings.hidden_size, rate, self.dtype)
+
+    def _output_mask(self, masks: Masks | None, layer: int) -> np.ndarray | None:
+        """Draw the mask of what a layer hands to the next."""
+        rate = self.settings.dropout
+        if masks is None or rate == 0.0:
+            return None
+        number = 2 * layer + 1
+        return masks.of_layer(number).draw(self.settings.output_size, rate, self.dtype)
