@@ -4,20 +4,24 @@ import importlib
 
 import numpy as np
 
-from benchmarks.peers.case import Case
+from benchmarks.peers.case import Case, Unsupported
 
 SHAPES = ["32,100,64,128", "32,100,256,256", "128,100,128,128", "1024,20,16,32"]
 LIBRARIES = ["fastgru", "numpy", "torch"]
 
 
-def _make(library, shape, dtype, n_threads):
-    """Make what is timed; NumPy only has a forward pass."""
-    case = Case(*map(int, shape.split(",")), n_threads=n_threads, dtype=dtype)
+def _made(library, case):
+    """Return what is timed of a library."""
     try:
         module = importlib.import_module(f"benchmarks.peers.{library}_layer")
-    except ImportError as error:
-        raise NotImplementedError(f"{library} is not installed") from error
-    return module.make(case)
+        return module.make(case)
+    except (ImportError, Unsupported) as error:
+        raise NotImplementedError(f"{library} is left out: {error}") from error
+
+
+def _make(library, shape, dtype, n_threads):
+    case = Case(*map(int, shape.split(",")), n_threads=n_threads, dtype=dtype)
+    return _made(library, case)
 
 
 class Forward:
@@ -55,21 +59,38 @@ class Lengths:
     param_names = ("lengths", "what")
 
     def setup(self, kind, what):
-        import fastgru
-
-        rng = np.random.default_rng(0)
-        lengths = rng.integers(25, 101, 128)
-        if kind == "equal":
-            lengths[:] = round(lengths.mean())
-        gru = fastgru.GRU(64, 128, random_state=0)
-        shape = (int(lengths.max()), 128, 64)
-        x = rng.standard_normal(shape, dtype=np.float32)
-        d_output = rng.standard_normal((*shape[:2], 128), dtype=np.float32)
-        if what == "forward":
-            self.run = lambda: gru(x, lengths=lengths)
-        else:
-            self.run = lambda: gru.vjp(x, lengths=lengths)[2](d_output)
+        case = Case(128, 100, 64, 128, n_threads=2, ragged=True)
+        case = case.unpadded() if kind == "equal" else case
+        self.run = getattr(_made("fastgru", case), what)
         self.run()
 
     def time_lengths(self, kind, what):
+        self.run()
+
+
+class Variants:
+    """The paper's cell beside the default, and two directions."""
+
+    params = (["default", "reset_before", "bidirectional"], ["forward", "step"])
+    param_names = ("variant", "what")
+
+    def setup(self, variant, what):
+        import fastgru
+
+        gru = fastgru.GRU(
+            64,
+            128,
+            bidirectional=variant == "bidirectional",
+            reset_after=variant != "reset_before",
+            random_state=0,
+        )
+        arrays = Case(32, 100, 64, 128, n_threads=2).arrays()
+        x = arrays["x"]
+        d_output = np.ones_like(gru(x)[0])
+        self.run = lambda: gru(x)
+        if what == "step":
+            self.run = lambda: gru.vjp(x)[2](d_output)
+        self.run()
+
+    def time_variant(self, variant, what):
         self.run()

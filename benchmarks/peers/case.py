@@ -1,14 +1,17 @@
 """One problem, made from its sizes by a seed: the same numbers in every process."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 
 @dataclass(frozen=True)
 class Case:
-    """Sizes of a problem and how many threads may work on it."""
+    """Sizes of a problem and how many threads may work on it.
+
+    With ``ragged``, lengths are drawn uniformly from a quarter of n_steps to n_steps.
+    """
 
     batch: int
     n_steps: int
@@ -16,11 +19,25 @@ class Case:
     hidden_size: int
     n_threads: int
     dtype: str = "float32"
+    reset_after: bool = True
+    ragged: bool = False
+
+    def lengths(self) -> np.ndarray:
+        """Return the number of valid steps of each sequence, (B,)."""
+        if not self.ragged:
+            return np.full(self.batch, self.n_steps)
+        rng = np.random.default_rng(1)
+        return rng.integers(self.n_steps // 4, self.n_steps + 1, self.batch)
+
+    def unpadded(self) -> "Case":
+        """Return the case of equally long sequences with about as many valid steps."""
+        n_steps = round(self.lengths().sum() / self.batch)
+        return replace(self, n_steps=n_steps, ragged=False)
 
     @property
     def gflop(self) -> float:
-        """Operations of a forward pass, in 1e9, by the usual count."""
-        products = 6 * self.batch * self.n_steps * self.hidden_size
+        """Operations of a forward pass over valid steps, in 1e9, by the usual count."""
+        products = 6 * int(self.lengths().sum()) * self.hidden_size
         return products * (self.input_size + self.hidden_size) / 1e9
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -49,5 +66,9 @@ class Timed:
     """What is timed of one library: a forward pass, and forward and backward."""
 
     forward: Callable[[], object]
-    step: Callable[[], object]
+    step: Callable[[], object] | None  # None: it does not train
     results: Callable[[], dict[str, np.ndarray]]
+
+
+class Unsupported(Exception):
+    """A library does not have what a case asks for."""

@@ -11,14 +11,23 @@ def make(case: Case) -> Timed:
     fastgru.set_num_threads(case.n_threads)
     arrays = case.arrays()
     x, d_output = arrays.pop("x"), arrays.pop("d_output")
-    gru = fastgru.GRU(case.input_size, case.hidden_size, dtype=np.dtype(case.dtype))
+    lengths = case.lengths() if case.ragged else None
+    gru = fastgru.GRU(
+        case.input_size,
+        case.hidden_size,
+        reset_after=case.reset_after,
+        dtype=np.dtype(case.dtype),
+    )
     gru.load_state_dict(arrays)
 
+    def forward() -> tuple:
+        return gru(x, lengths=lengths)
+
     def step() -> fastgru.layers.gru.GRUGradients:
-        return gru.vjp(x)[2](d_output)
+        return gru.vjp(x, lengths=lengths)[2](d_output)
 
     def results() -> dict[str, np.ndarray]:
         gradients = step()
-        return {"output": gru(x)[0], "x": gradients.x, **gradients.parameters}
+        return {"output": forward()[0], "x": gradients.x, **gradients.parameters}
 
-    return Timed(lambda: gru(x), step, results)
+    return Timed(forward, step, results)

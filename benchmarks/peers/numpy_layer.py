@@ -3,11 +3,13 @@
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmarks.peers.case import Case, Timed
+from benchmarks.peers.case import Case, Timed, Unsupported
 
 
 def make(case: Case) -> Timed:
     """Make what is timed."""
+    if case.ragged or not case.reset_after:
+        raise Unsupported("written for equal lengths and reset after the product")
     threadpool_limits(case.n_threads)
     arrays = case.arrays()
     x = arrays["x"]
@@ -31,7 +33,4 @@ def make(case: Case) -> Timed:
             output[t] = h
         return output
 
-    def no_step() -> None:
-        raise NotImplementedError("NumPy has no gradients")
-
-    return Timed(forward, no_step, lambda: {"output": forward()})
+    return Timed(forward, None, lambda: {"output": forward()})

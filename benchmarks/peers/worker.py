@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.peers.case import Case
+from benchmarks.peers.case import Case, Unsupported
 
 
 def main() -> None:
@@ -27,12 +27,18 @@ def main() -> None:
     for line in sys.stdin:
         command = json.loads(line)
         if command["do"] == "make":
-            timed = library.make(Case(**command["case"]))
+            try:
+                timed = library.make(Case(**command["case"]))
+            except Unsupported as reason:
+                _answer({"unsupported": str(reason)})
+                continue
             results = timed.results()
             np.savez(command["file"], **results)
-            for run in (timed.forward, timed.step):
+            runs = {"forward": timed.forward, "step": timed.step}
+            runs = {what: run for what, run in runs.items() if run is not None}
+            for run in runs.values():
                 _measure(run, command["seconds"])  # warm up
-            _answer({"made": sorted(results)})
+            _answer({"runs": list(runs)})
         else:
             run = getattr(timed, command["do"])
             _answer({"seconds": _measure(run, command["seconds"])})

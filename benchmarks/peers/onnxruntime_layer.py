@@ -1,0 +1,74 @@
+"""ONNX Runtime's GRU operator, input and output bound once; it does not train."""
+
+import numpy as np
+import onnxruntime
+from onnx import TensorProto, checker, helper, numpy_helper
+
+from benchmarks.peers.case import Case, Timed, Unsupported
+
+
+def _with_gates_of_onnx(array: np.ndarray) -> np.ndarray:
+    """Turn rows of gates r, z, n into z, r, n."""
+    r, z, n = np.split(array, 3)
+    return np.concatenate([z, r, n])
+
+
+def _model(case: Case, arrays: dict[str, np.ndarray]) -> bytes:
+    """Return a graph of one operator: x and lengths to output."""
+    bias = [_with_gates_of_onnx(arrays[f"bias_{side}_l0"]) for side in ("ih", "hh")]
+    weights = {
+        "W": _with_gates_of_onnx(arrays["weight_ih_l0"]),
+        "R": _with_gates_of_onnx(arrays["weight_hh_l0"]),
+        "B": np.concatenate(bias),
+    }
+    node = helper.make_node(
+        "GRU",
+        ["X", "W", "R", "B", "lengths"],
+        ["Y"],
+        hidden_size=case.hidden_size,
+        linear_before_reset=int(case.reset_after),
+    )
+    x_shape = [case.n_steps, case.batch, case.input_size]
+    y_shape = [case.n_steps, 1, case.batch, case.hidden_size]
+    graph = helper.make_graph(
+        [node],
+        "gru",
+        [
+            helper.make_tensor_value_info("X", TensorProto.FLOAT, x_shape),
+            helper.make_tensor_value_info("lengths", TensorProto.INT32, [case.batch]),
+        ],
+        [helper.make_tensor_value_info("Y", TensorProto.FLOAT, y_shape)],
+        [numpy_helper.from_array(w[np.newaxis], name) for name, w in weights.items()],
+    )
+    opset = [helper.make_opsetid("", 14)]
+    model = helper.make_model(graph, opset_imports=opset, ir_version=8)
+    checker.check_model(model)
+    return model.SerializeToString()
+
+
+def make(case: Case) -> Timed:
+    """Make what is timed."""
+    if case.dtype != "float32":
+        raise Unsupported("ONNX Runtime has the operator in float32 only")
+    arrays = case.arrays()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = case.n_threads
+    session = onnxruntime.InferenceSession(
+        _model(case, arrays), options, providers=["CPUExecutionProvider"]
+    )
+    output = np.zeros((case.n_steps, 1, case.batch, case.hidden_size), np.float32)
+    binding = session.io_binding()
+    binding.bind_cpu_input("X", arrays["x"])
+    binding.bind_cpu_input("lengths", case.lengths().astype(np.int32))
+    binding.bind_output(
+        "Y", "cpu", 0, np.float32, list(output.shape), output.ctypes.data
+    )
+
+    def forward() -> None:
+        session.run_with_iobinding(binding)
+
+    def results() -> dict[str, np.ndarray]:
+        forward()
+        return {"output": output[:, 0].copy()}
+
+    return Timed(forward, None, results)
