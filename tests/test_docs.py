@@ -8,12 +8,23 @@ import pytest
 
 import fastgru
 import fastgru.datasets
+import fastgru.exchange
+import fastgru.losses
+import fastgru.optimizers
 import fastgru.plotting
 
 ROOT = Path(__file__).parents[1]
+MODULES = (
+    fastgru,
+    fastgru.datasets,
+    fastgru.exchange,
+    fastgru.losses,
+    fastgru.optimizers,
+    fastgru.plotting,
+)
 DOCUMENTED = [
     getattr(module, name)
-    for module in (fastgru, fastgru.datasets, fastgru.plotting)
+    for module in MODULES
     for name in module.__all__
     if callable(getattr(module, name))
 ]
@@ -36,7 +47,14 @@ def test_docstring_has_examples_that_run(documented):
 
 
 @pytest.mark.parametrize(
-    "page", ["quickstart.rst", "guide/sequences.rst", "guide/determinism.rst"]
+    "page",
+    [
+        "quickstart.rst",
+        "guide/sequences.rst",
+        "guide/determinism.rst",
+        "guide/training.rst",
+        "math/conventions.rst",
+    ],
 )
 def test_page_runs(page):
     file = ROOT / "docs" / page

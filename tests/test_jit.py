@@ -23,7 +23,7 @@ DENSE = """
     packed = np.zeros(dense.packed_dense_size(3, 2, 8))
     dense.pack_dense(packed, weight, bias)
     y = np.empty((1, 2))
-    dense.dense_forward(y, np.ones((1, 3)), packed)
+    dense.dense_forward(y, np.ones((1, 3)), packed, dense.IDENTITY)
     hits = sum(dense.dense_forward.stats.cache_hits.values())
     print(*y[0], hits)
 """

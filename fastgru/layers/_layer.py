@@ -132,7 +132,10 @@ class Layer(Configured):
     def _record(
         self, rows: Rows, masks: Masks | None, n_threads: int
     ) -> tuple[Rows, Any]:
-        """Run the layer for training and return, besides, what ``_back`` needs."""
+        """Run the layer for training and return, besides, what ``_back`` needs.
+
+        That may be the rows themselves: nobody may write to them before ``_back``.
+        """
 
     @abstractmethod
     def _back(

@@ -197,7 +197,8 @@ class Network(Parametrized):
         Returns
         -------
         outputs : ndarray
-            As for a call, and without dropout the same bits.
+            As for a call, and without dropout the same bits; read-only, since the tape
+            may share its memory.
         pullback : callable
             ``pullback(d_outputs)`` returns :class:`NetworkGradients`; it can be called
             once.
@@ -219,8 +220,14 @@ class Network(Parametrized):
         call = self._check_call(x, lengths)
         inside = _Inside(call)
         masks = check_masks(dropout_seed, sequence_ids, call.geometry.batch)
-        rows, tapes = self._record(inside.rows, masks, get_num_threads())
-        return inside.outputs_to_user(rows), NetworkPullback(self, inside, tapes)
+        rows = inside.rows
+        if isinstance(self.layers[0], Dense):
+            # Its tape is its input itself; that of a GRU or an Embedding is a copy.
+            rows = Rows(np.array(rows.values), rows.geometry)
+        rows, tapes = self._record(rows, masks, get_num_threads())
+        outputs = inside.outputs_to_user(rows)
+        outputs.flags.writeable = False
+        return outputs, NetworkPullback(self, inside, tapes)
 
     def stream(self, batch_size: int | None = None) -> Stream:
         """Return what runs the network one step at a time.

@@ -204,7 +204,7 @@ def test_the_losses_and_parameters_are_those_of_torch(epsilon, clip_norm):
     clf.fit(X, y)
     np.testing.assert_allclose(clf.loss_curve_, losses, rtol=1e-9)
     for name, expected in twin.parameters_by_name().items():
-        actual = clf._network.parameters.copy_out()[name]
+        actual = clf._network.state_dict()[name]
         assert_close(name, actual, expected, np.float64, tolerance=1e-8)
     expected = torch.softmax(twin.outputs(X_NEW), dim=1).detach().numpy()
     actual = clf.predict_proba(X_NEW)

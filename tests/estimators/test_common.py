@@ -55,7 +55,7 @@ def set_results(estimator):
     """Give what `fit` has set, the network by its parameters."""
     fitted = {k: v for k, v in vars(estimator).items() if k.endswith("_")}
     network = getattr(estimator, "_network", None)
-    fitted["network"] = network and network.parameters.flat.tobytes()
+    fitted["network"] = network and network._parameters.flat.tobytes()
     return pickle.dumps(fitted)
 
 
@@ -280,8 +280,8 @@ def test_pickles_and_deep_copies_give_the_same_bits(make, dtype, reset_after):
     for other in (pickle.loads(pickle.dumps(estimator)), copy.deepcopy(estimator)):
         assert other.get_params() == estimator.get_params()
         assert_same_models(other, estimator)
-        other._network.parameters.flat[...] = 0  # shares nothing
-    assert np.any(estimator._network.parameters.flat)
+        other._network._parameters.flat[...] = 0  # shares nothing
+    assert np.any(estimator._network._parameters.flat)
 
 
 @EACH

@@ -159,7 +159,7 @@ def test_the_losses_and_parameters_are_those_of_torch(clip_norm):
     reg.fit(X, y)
     np.testing.assert_allclose(reg.loss_curve_, losses, rtol=1e-9)
     for name, expected in twin.parameters_by_name().items():
-        actual = reg._network.parameters.copy_out()[name]
+        actual = reg._network.state_dict()[name]
         assert_close(name, actual, expected, np.float64, tolerance=1e-8)
     expected = twin.outputs(X_NEW).detach().numpy()
     actual = reg.predict(X_NEW)

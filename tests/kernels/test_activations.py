@@ -35,7 +35,7 @@ def make_scalar_loop(function):
     return apply
 
 
-FUNCTIONS = ("exp_of_nonpositive", "log", "sigmoid", "tanh")
+FUNCTIONS = ("exp", "exp_of_nonpositive", "log", "sigmoid", "tanh")
 BY_VECTOR = {name: make_vector_loop(getattr(activations, name)) for name in FUNCTIONS}
 BY_NUMBER = {name: make_scalar_loop(getattr(activations, name)) for name in FUNCTIONS}
 EACH_FUNCTION = pytest.mark.parametrize("name", FUNCTIONS)
@@ -56,6 +56,8 @@ def in_domain(name, x):
     """Keep the numbers for which a function is meant."""
     if name == "exp_of_nonpositive":
         return x[x <= 0]
+    if name == "exp":
+        return x[x <= np.log(np.finfo(x.dtype).max)]  # up to the largest result
     if name == "log":
         return x[(x >= np.finfo(x.dtype).tiny) & (x < np.inf)]
     return x[~np.isnan(x)]
@@ -66,9 +68,8 @@ def exactly(name, x):
     x = mpmath.mpf(float(x))
     if name == "sigmoid":
         return 1 / (1 + mpmath.exp(-x))
-    return {"exp_of_nonpositive": mpmath.exp, "log": mpmath.log, "tanh": mpmath.tanh}[
-        name
-    ](x)
+    name = name.removesuffix("_of_nonpositive")
+    return {"exp": mpmath.exp, "log": mpmath.log, "tanh": mpmath.tanh}[name](x)
 
 
 def by_libm(name, x):
@@ -78,7 +79,8 @@ def by_libm(name, x):
         if name == "sigmoid":
             e = np.exp(-np.abs(x))
             return np.where(x < 0, e, 1) / (1 + e)
-        return {"exp_of_nonpositive": np.exp, "log": np.log, "tanh": np.tanh}[name](x)
+        name = name.removesuffix("_of_nonpositive")
+        return {"exp": np.exp, "log": np.log, "tanh": np.tanh}[name](x)
 
 
 def ulps(actual, expected):
@@ -179,6 +181,16 @@ def test_values_at_zero_and_infinity(dtype):
     x = np.array([0.0, -0.0, -np.inf, np.finfo(dtype).min], dtype)
     assert compute("exp_of_nonpositive", x).tolist() == [1.0, 1.0, 0.0, 0.0]
     assert compute("log", np.array([1.0, np.inf], dtype)).tolist() == [0.0, np.inf]
+    x = np.array([0.0, -0.0, np.inf, -np.inf, np.finfo(dtype).max], dtype)
+    assert compute("exp", x).tolist() == [1.0, 1.0, np.inf, 0.0, np.inf]
+
+
+@pytest.mark.parametrize("last", [np.float32(88.72283), np.float64(709.782712893384)])
+def test_exp_is_infinite_from_where_no_number_is_as_large(last):
+    x = np.array([last, np.nextafter(last, last.dtype.type(np.inf))])
+    largest, beyond = compute("exp", x)
+    assert 0.99 * np.finfo(x.dtype).max < largest < np.inf
+    assert beyond == np.inf
 
 
 @BOTH_DTYPES

@@ -12,6 +12,7 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -19,7 +20,16 @@ from llvmlite import binding as llvm
 
 import fastgru
 from cases import make_case, num_threads, run_layer
+from fastgru import losses, optimizers
 from fastgru.kernels.simd import REGISTERS
+from fastgru.layers import dense, embedding
+from fastgru.layers.dense import ACTIVATIONS, Dense
+from fastgru.layers.dropout import Dropout
+from fastgru.layers.embedding import Embedding
+from fastgru.layers.masks import Masks
+from fastgru.layers.pooling import KINDS, Pooling
+from rows import draw_sequences, to_rows
+from rows import run_layer as run_other_layer
 
 # A cold child compiles every kernel.
 pytestmark = pytest.mark.timeout(600)
@@ -57,7 +67,69 @@ def digests(n_threads):
                     results |= {"inference output": output, "inference h_n": h_n}
                     for name, array in results.items():
                         found[f"{name} of {problem}"] = digest(array)
+        results = other_layers(dtype, n_threads) | training(dtype)
+        for name, array in results.items():
+            found[f"{name} in {np.dtype(dtype)}"] = digest(array)
     return found
+
+
+def other_layers(dtype, n_threads):
+    """Run each other layer on a table of rows, however small the work per thread."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(0, 40, 30)
+    rows = to_rows(draw_sequences(rng, lengths, 13, dtype), "concatenated")
+    tokens = to_rows([rng.integers(0, 9, n) for n in lengths], "concatenated")
+    settings = {"dtype": dtype, "random_state": 0}
+    problems = [(tokens, Embedding(9, 13, **settings)), (rows, Dropout(0.3))]
+    for how in KINDS:
+        problems.append((rows, Pooling(how, n_features=13, **settings)))
+    for f in ACTIVATIONS:
+        problems.append((rows, Dense(13, 50, activation=f, **settings)))
+    results = {}
+    with (
+        mock.patch.object(dense, "_SMALLEST_PARALLEL", 0),
+        mock.patch.object(embedding, "_SMALLEST_PARALLEL", 0),
+    ):
+        for values, layer in problems:
+            output = layer._infer(values, n_threads).values
+            d_output = rng.standard_normal(output.shape).astype(dtype)
+            masks = Masks(1, np.arange(len(lengths)))
+            found = run_other_layer(
+                layer, values, d_output, masks=masks, n_threads=n_threads
+            )
+            named = {"inference": output} | found
+            results |= {
+                f"{name} of {layer}": array
+                for name, array in named.items()
+                if array is not None
+            }
+    return results
+
+
+def training(dtype):
+    """Compute each loss with its gradient, and take steps with each optimiser."""
+    rng = np.random.default_rng(0)
+    outputs = (10 * rng.standard_normal((50, 7))).astype(dtype)
+    weights, classes = rng.uniform(0, 2, 50), rng.integers(0, 2, (50, 7))
+    results = {}
+    for name in sorted(set(losses.__all__) - {"Loss"}):
+        loss = getattr(losses, name)()
+        targets = classes[:, 0] if name == "CrossEntropy" else classes
+        value, d_outputs = loss(outputs, targets, weights)
+        results[name] = np.array(value)
+        results[f"d_outputs of {name}"] = d_outputs
+        results[f"predictions of {name}"] = loss.activate(outputs)
+    for name in sorted(set(optimizers.__all__) - {"Optimizer", "clip_norm"}):
+        layer = Dense(7, 50, dtype=dtype, random_state=0)
+        optimizer = getattr(optimizers, name)(layer)
+        for _ in range(5):
+            state = layer.state_dict()
+            gradients = {n: rng.standard_normal(a.shape) for n, a in state.items()}
+            gradients = {n: a.astype(dtype) for n, a in gradients.items()}
+            optimizers.clip_norm(gradients, 3.0)
+            optimizer.step(gradients)
+        results |= {f"{n} after {name}": a for n, a in layer.state_dict().items()}
+    return results
 
 
 def digest(array):

@@ -5,8 +5,14 @@ import pytest
 
 from cases import BOTH_DTYPES
 from fastgru.kernels.dense import (
+    IDENTITY,
+    LOGISTIC,
+    RELU,
+    TANH,
     dense_backward,
+    dense_backward_parallel,
     dense_forward,
+    dense_forward_parallel,
     pack_dense,
     packed_dense_size,
 )
@@ -25,6 +31,16 @@ SHAPES = [
     (513, 7, 257),
 ]
 EACH_SHAPE = pytest.mark.parametrize("shape", SHAPES, ids=str)
+# f, and its slope from its value.
+ACTIVATIONS = {
+    IDENTITY: (lambda x: x, lambda y: np.ones_like(y)),
+    RELU: (lambda x: np.maximum(x, 0.0), lambda y: (y > 0.0).astype(float)),
+    TANH: (np.tanh, lambda y: 1.0 - y * y),
+    LOGISTIC: (lambda x: 1.0 / (1.0 + np.exp(-x)), lambda y: y * (1.0 - y)),
+}
+EACH_ACTIVATION = pytest.mark.parametrize(
+    "activation", ACTIVATIONS, ids=["identity", "relu", "tanh", "logistic"]
+)
 CANARY = 12345.0
 
 
@@ -45,8 +61,10 @@ def draw(shape, dtype, seed=0):
     """Draw x, weight (inputs, outputs), bias and the gradient of y."""
     rng = np.random.default_rng(seed)
     rows, n_inputs, n_outputs = shape
-    shapes = ((rows, n_inputs), (n_inputs, n_outputs), (n_outputs,), (rows, n_outputs))
-    return [rng.standard_normal(s).astype(dtype) for s in shapes]
+    x = rng.standard_normal((rows, n_inputs))
+    weight = rng.standard_normal((n_inputs, n_outputs)) / np.sqrt(n_inputs)
+    bias, d_y = rng.standard_normal(n_outputs), rng.standard_normal((rows, n_outputs))
+    return [array.astype(dtype) for array in (x, weight, bias, d_y)]
 
 
 def pack(weight, bias):
@@ -59,84 +77,180 @@ def pack(weight, bias):
     return packed
 
 
-def forward(x, weight, bias):
-    """Run the forward kernel."""
+def forward(x, weight, bias, activation=IDENTITY, n_workers=None):
+    """Run the forward kernel, or the parallel one if a number of workers is given."""
     y, check = guarded(len(x), len(bias), dtype=x.dtype)
-    dense_forward(y, x, pack(weight, bias))
+    y[...] = np.nan
+    arguments = (y, x, pack(weight, bias), activation)
+    if n_workers is None:
+        dense_forward(*arguments)
+    else:
+        dense_forward_parallel(*arguments, n_workers)
     check("y")
     return y
 
 
-def backward(x, weight, bias, d_y):
-    """Run the backward kernel; the gradients by name."""
+def backward(x, weight, bias, d_y, activation=IDENTITY, n_workers=None):
+    """Run a backward kernel; the gradients by name."""
+    y = forward(x, weight, bias, activation)
     grads, checks = {}, {}
     for name, array in (("x", x), ("weight", weight), ("bias", bias)):
         grads[name], checks[name] = guarded(*array.shape, dtype=x.dtype)
-    dense_backward(*grads.values(), x, d_y, pack(weight, bias))
+        grads[name][...] = np.nan
+    d_before, checks["d_y"] = guarded(*d_y.shape, dtype=x.dtype)
+    d_before[...] = d_y
+    arguments = (*grads.values(), x, y, d_before, pack(weight, bias), activation)
+    if n_workers is None:
+        dense_backward(*arguments)
+    else:
+        dense_backward_parallel(*arguments, n_workers)
     for name, check in checks.items():
         check(name)
     return grads
 
 
-@EACH_SHAPE
-@BOTH_DTYPES
-def test_forward_is_the_product_and_the_bias(dtype, shape):
-    x, weight, bias, _ = draw(shape, dtype)
-    expected = x.astype(np.float64) @ weight.astype(np.float64) + bias
-    assert_close("y", forward(x, weight, bias), expected, dtype)
+def by_hand(x, weight, bias, d_y, activation):
+    """Compute y and the gradients in float64."""
+    x, weight, bias, d_y = (a.astype(np.float64) for a in (x, weight, bias, d_y))
+    f, slope = ACTIVATIONS[activation]
+    y = f(x @ weight + bias)
+    d = d_y * slope(y)
+    return y, {"x": d @ weight.T, "weight": x.T @ d, "bias": d.sum(axis=0)}
 
 
 @EACH_SHAPE
+@EACH_ACTIVATION
 @BOTH_DTYPES
-def test_backward_gives_the_transposed_products(dtype, shape):
+def test_forward_is_the_activation_of_the_product_and_the_bias(
+    dtype, activation, shape
+):
     x, weight, bias, d_y = draw(shape, dtype)
-    x64, weight64, d_y64 = (a.astype(np.float64) for a in (x, weight, d_y))
-    expected = {
-        "x": d_y64 @ weight64.T,
-        "weight": x64.T @ d_y64,
-        "bias": d_y64.sum(axis=0),
-    }
-    grads = backward(x, weight, bias, d_y)
-    for name, gradient in grads.items():
-        assert_close(name, gradient, expected[name], dtype)
+    expected, _ = by_hand(x, weight, bias, d_y, activation)
+    assert_close("y", forward(x, weight, bias, activation), expected, dtype)
 
 
-def test_gradients_agree_with_central_differences():
-    x, weight, bias, d_y = draw((5, 4, 3), np.float64)
-    numeric = central_differences(
-        lambda t: float(np.sum(forward(t["x"], t["weight"], t["bias"]) * d_y)),
-        {"x": x, "weight": weight, "bias": bias},
-    )
-    assert_gradients(backward(x, weight, bias, d_y), numeric)
-
-
+@EACH_SHAPE
+@EACH_ACTIVATION
 @BOTH_DTYPES
-def test_a_row_alone_gives_its_bits_in_the_batch(dtype):
+def test_backward_gives_the_transposed_products(dtype, activation, shape):
+    x, weight, bias, d_y = draw(shape, dtype)
+    _, expected = by_hand(x, weight, bias, d_y, activation)
+    grads = backward(x, weight, bias, d_y, activation)
+    for name, gradient in grads.items():
+        if not expected[name].any():  # relu of few numbers
+            assert not gradient.any()
+        else:
+            assert_close(name, gradient, expected[name], dtype)
+
+
+@EACH_ACTIVATION
+def test_gradients_agree_with_central_differences(activation):
+    x, weight, bias, d_y = draw((5, 4, 3), np.float64)
+
+    def objective(t):
+        return float(np.sum(forward(t["x"], t["weight"], t["bias"], activation) * d_y))
+
+    tensors = {"x": x, "weight": weight, "bias": bias}
+    numeric = central_differences(objective, tensors)
+    assert_gradients(backward(x, weight, bias, d_y, activation), numeric)
+
+
+@EACH_ACTIVATION
+@BOTH_DTYPES
+def test_a_row_alone_gives_its_bits_in_the_batch(dtype, activation):
     x, weight, bias, d_y = draw((70, 13, 17), dtype)
-    y, d_x = forward(x, weight, bias), backward(x, weight, bias, d_y)["x"]
+    y = forward(x, weight, bias, activation)
+    d_x = backward(x, weight, bias, d_y, activation)["x"]
     for row in range(70):
         part = slice(row, row + 1)
-        assert_same_bits(f"y of {row}", forward(x[part], weight, bias), y[part])
-        alone = backward(x[part], weight, bias, d_y[part])["x"]
+        alone = forward(x[part], weight, bias, activation)
+        assert_same_bits(f"y of {row}", alone, y[part])
+        alone = backward(x[part], weight, bias, d_y[part], activation)["x"]
         assert_same_bits(f"d_x of {row}", alone, d_x[part])
 
 
+@pytest.mark.parametrize("n_workers", [1, 2, 3, 7, 64])
+@EACH_SHAPE
 @BOTH_DTYPES
-def test_no_rows_give_no_outputs_and_zero_gradients(dtype):
+def test_workers_give_the_bits_of_one(dtype, shape, n_workers):
+    x, weight, bias, d_y = draw(shape, dtype)
+    y = forward(x, weight, bias, TANH)
+    assert_same_bits("y", forward(x, weight, bias, TANH, n_workers), y)
+    expected = backward(x, weight, bias, d_y, TANH)
+    grads = backward(x, weight, bias, d_y, TANH, n_workers)
+    for name, gradient in grads.items():
+        assert_same_bits(name, gradient, expected[name])
+
+
+@BOTH_DTYPES
+def test_what_is_not_wanted_is_left_out(dtype):
+    x, weight, bias, d_y = draw((300, 7, 5), dtype)
+    expected = backward(x, weight, bias, d_y)
+    no_rows, check_rows = guarded(0, 7, dtype=dtype)
+    no_bias, check_bias = guarded(0, dtype=dtype)
+    d_weight = np.empty_like(weight)
+    packed = pack(weight, bias)
+    dense_backward(no_rows, d_weight, no_bias, x, d_y, d_y, packed, IDENTITY)
+    check_rows("x")
+    check_bias("bias")
+    assert_same_bits("weight", d_weight, expected["weight"])
+
+
+@BOTH_DTYPES
+def test_a_long_sum_over_rows_is_accurate(dtype):
+    # Two hundred thousand terms in one go would be off by a hundred times as much.
+    x, d_y = np.full((200_000, 1), 0.1, dtype), np.ones((200_000, 1), dtype)
+    grads = backward(x, np.ones((1, 1), dtype), np.zeros(1, dtype), d_y)
+    assert_close("bias", grads["bias"], np.array([200_000.0]), dtype)
+    expected = np.full((1, 1), 200_000 * float(dtype(0.1)))
+    assert_close("weight", grads["weight"], expected, dtype)
+
+
+@EACH_ACTIVATION
+@BOTH_DTYPES
+def test_no_rows_give_no_outputs_and_zero_gradients(dtype, activation):
     x, weight, bias, d_y = draw((0, 5, 3), dtype)
-    assert forward(x, weight, bias).shape == (0, 3)
-    grads = backward(x, weight, bias, d_y)
-    assert grads["x"].shape == (0, 5)
-    assert not grads["weight"].any()
-    assert not grads["bias"].any()
+    for n_workers in (None, 2):
+        arguments = (activation, n_workers)
+        assert forward(x, weight, bias, *arguments).shape == (0, 3)
+        grads = backward(x, weight, bias, d_y, *arguments)
+        assert grads["x"].shape == (0, 5)
+        assert_same_bits("weight", grads["weight"], np.zeros_like(weight))
+        assert_same_bits("bias", grads["bias"], np.zeros_like(bias))
 
 
+@EACH_ACTIVATION
 @BOTH_DTYPES
-def test_nan_stays_in_its_row(dtype):
-    x, weight, bias, _ = draw((9, 5, 3), dtype)
-    expected = forward(x, weight, bias)
+def test_nan_stays_in_its_row_and_shows(dtype, activation):
+    x, weight, bias, d_y = draw((9, 5, 3), dtype)
+    expected = forward(x, weight, bias, activation)
+    expected_d_x = backward(x, weight, bias, d_y, activation)["x"]
     x[4, 2] = np.nan
-    y = forward(x, weight, bias)
+    y = forward(x, weight, bias, activation)
+    grads = backward(x, weight, bias, d_y, activation)
     assert np.isnan(y[4]).all()
     others = np.arange(9) != 4
     assert_same_bits("other rows", y[others], expected[others])
+    assert_same_bits("other d_x", grads["x"][others], expected_d_x[others])
+    assert grads["x"][4].any()  # NaN or, behind a relu, what comes from behind
+    assert np.isnan(grads["weight"][2]).all()
+
+
+@BOTH_DTYPES
+def test_activations_at_the_ends_of_their_ranges(dtype):
+    x = np.array([[-np.inf], [-1e4], [-0.0], [0.0], [1e4], [np.inf]], dtype)
+    one, zero, d_y = np.ones((1, 1), dtype), np.zeros(1, dtype), np.ones((6, 1), dtype)
+    values = {
+        RELU: [0, 0, 0, 0, 1e4, np.inf],
+        TANH: [-1, -1, 0, 0, 1, 1],
+        LOGISTIC: [0, 0, 0.5, 0.5, 1, 1],
+    }
+    slopes = {
+        RELU: [0, 0, 0, 0, 1, 1],
+        TANH: [0, 0, 1, 1, 0, 0],
+        LOGISTIC: [0, 0, 0.25, 0.25, 0, 0],
+    }
+    for activation, expected in values.items():
+        assert (forward(x, one, zero, activation)[:, 0] == expected).all()
+        d_x = backward(x, one, zero, d_y, activation)["x"]
+        assert (d_x[:, 0] == slopes[activation]).all()

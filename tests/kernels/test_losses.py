@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from cases import BOTH_DTYPES
-from fastgru.kernels.losses import half_squared_error, softmax, softmax_cross_entropy
+from fastgru.kernels.losses import (
+    half_squared_error,
+    softmax,
+    softmax_cross_entropy,
+    sum_in_order,
+)
 from gradcheck import assert_gradients, central_differences
 from tolerances import assert_close
 
@@ -142,3 +147,12 @@ def test_squared_error_gradient_agrees_with_central_differences(regression):
 def test_squared_error_of_values_that_are_not_finite(bad):
     loss, _ = squared_error(np.array([[bad]]), np.zeros((1, 1)), np.ones(1), 1.0)
     assert not np.isfinite(loss)
+
+
+def test_sum_in_order_adds_first_to_last(rng):
+    for _ in range(20):
+        values = rng.standard_normal(50) * 10.0 ** rng.uniform(-3, 3, 50)
+        total = 0.0
+        for value in values.tolist():
+            total += value
+        assert sum_in_order(values) == total

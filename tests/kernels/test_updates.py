@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from cases import BOTH_DTYPES
-from fastgru.kernels.updates import adam, add_scaled, scale, sum_of_squares
+from fastgru.kernels.updates import (
+    adam,
+    add_scaled,
+    rmsprop,
+    sgd,
+    sgd_nesterov,
+    sum_of_squares,
+)
 from tolerances import assert_close, assert_same_bits
 
 
@@ -65,11 +72,11 @@ def test_add_scaled(dtype, rng):
 
 
 @BOTH_DTYPES
-def test_scale(dtype, rng):
-    values = rng.standard_normal(37).astype(dtype)
-    expected = 0.3 * values.astype(np.float64)
-    scale(values, 0.3)
-    assert_close("values", values, expected, dtype)
+def test_add_scaled_to_itself(dtype, rng):
+    target = rng.standard_normal(37).astype(dtype)
+    expected = 0.7 * target.astype(np.float64)
+    add_scaled(target, target, -0.3)
+    assert_close("target", target, expected, dtype)
 
 
 @BOTH_DTYPES
@@ -92,3 +99,31 @@ def test_adam_keeps_a_parameter_without_gradient():
     parameters, zeros = np.ones(3), np.zeros(3)
     adam(parameters, zeros, zeros.copy(), zeros.copy(), 0.01, 0.9, 0.999, 1e-8)
     assert parameters.tolist() == [1, 1, 1]
+
+
+@BOTH_DTYPES
+def test_sgd_updates_the_velocity_and_the_parameters(dtype, rng):
+    for step, ahead in ((sgd, False), (sgd_nesterov, True)):
+        parameters, gradients, velocity = rng.standard_normal((3, 37)).astype(dtype)
+        p, g, v = (a.astype(np.float64) for a in (parameters, gradients, velocity))
+        v = 0.8 * v - 0.1 * g
+        p = p + (0.8 * v - 0.1 * g if ahead else v)
+        before = gradients.copy()
+        step(parameters, gradients, velocity, 0.1, 0.8)
+        assert_close("velocity", velocity, v, dtype)
+        assert_close("parameters", parameters, p, dtype)
+        assert_same_bits("gradients", gradients, before)
+
+
+@BOTH_DTYPES
+def test_rmsprop_updates_the_mean_and_the_parameters(dtype, rng):
+    parameters, gradients = rng.standard_normal((2, 37)).astype(dtype)
+    square = rng.uniform(0.1, 2, 37).astype(dtype)
+    p, g, v = (a.astype(np.float64) for a in (parameters, gradients, square))
+    v = 0.9 * v + 0.1 * g**2
+    p = p - 0.01 * g / (np.sqrt(v) + 1e-3)
+    before = gradients.copy()
+    rmsprop(parameters, gradients, square, 0.01, 0.9, 1e-3)
+    assert_close("square", square, v, dtype)
+    assert_close("parameters", parameters, p, dtype)
+    assert_same_bits("gradients", gradients, before)
