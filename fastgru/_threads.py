@@ -124,3 +124,34 @@ def parallel_region(n_threads: int) -> Iterator[int]:
             numba.set_num_threads(before)
     finally:
         _entered.release()
+
+
+class TeamTrials:
+    """Whether a team of threads is worth a try, by how the last ones went.
+
+    The members of a team wait for each other, so on a machine whose cores are busy a
+    call takes as long as the slowest one is kept from running.  After two such calls in
+    a row (the first may only have woken the others up) some are made without a team;
+    more and more of them, as long as it does not get better.
+    """
+
+    _FEWEST, _MOST = 16, 1024
+
+    def __init__(self) -> None:
+        self._calls_without = 0
+        self._next = self._FEWEST
+        self._was_held_up = False
+
+    def wanted(self) -> bool:
+        """Whether the next call should try a team."""
+        self._calls_without -= 1
+        return self._calls_without < 0
+
+    def report(self, *, held_up: bool) -> None:
+        """Take note of how a team's call went."""
+        if not held_up:
+            self._next = self._FEWEST
+        elif self._was_held_up:
+            self._calls_without = self._next
+            self._next = min(2 * self._next, self._MOST)
+        self._was_held_up = held_up and not self._was_held_up

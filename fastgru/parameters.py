@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from fastgru import _buffers
+
 
 class RowMajor(tuple[int, ...]):
     """A shape whose array is stored as it is: a table whose rows are looked up."""
@@ -94,6 +96,11 @@ class ParameterSet(Mapping[str, np.ndarray]):
     def like(self) -> ParameterSet:
         """Return arrays of the same names and shapes, all zero."""
         return ParameterSet(self.shapes, self.dtype)
+
+    def empty_like(self) -> ParameterSet:
+        """Return arrays of the same names and shapes with any content."""
+        flat = _buffers.empty(self.flat.shape, self.dtype)
+        return ParameterSet(self.shapes, self.dtype, flat)
 
     def weights(self) -> list[slice]:
         """Return the stretches of the flat vector that hold weights (not biases)."""

@@ -24,14 +24,16 @@ from fastgru.kernels.activations import sigmoid, tanh
 from fastgru.kernels.packing import pack_columns, pack_transposed
 from fastgru.kernels.products import (
     TERMS,
-    add_products,
     copy_row,
+    end_panel,
     fill,
     pack_terms,
+    panel_size,
     panel_start,
     panels_for,
     part_start,
     product,
+    sum_products,
     tiles_for,
     vectors_for,
 )
@@ -249,8 +251,8 @@ def _share_of_panel(
     n_columns = min(panel_row, n_outputs - column)
     bias_sum = work + n_inputs * panel_row
     panel = bias_sum + panel_row
-    padded_terms = panel + TERMS * panel_row
-    fill(work, 0.0, (n_inputs + 1) * panel_row)
+    padded_terms = panel + panel_size(panel)
+    end_panel(panel)
     if n_columns < panel_row:
         fill(padded_terms, 0.0, min(TERMS, n_rows) * panel_row)
     for row in range(0, n_rows, TERMS):
@@ -261,8 +263,8 @@ def _share_of_panel(
                 target = padded_terms + k * panel_row
                 copy_row(target, terms + k * n_outputs, n_columns)
             terms, terms_row = padded_terms, panel_row
-        pack_terms(panel, width, terms, terms_row, n_terms, bias_sum, 1)
-        add_products(
+        pack_terms(panel, width, terms, terms_row, n_terms, bias_sum, 1, row > 0)
+        sum_products(
             work,
             panel_row,
             pointer(x) + row * n_inputs,
@@ -273,6 +275,7 @@ def _share_of_panel(
             tile_end,
             n_inputs,
             n_terms,
+            row > 0,
         )
     n_tiles = tiles_for(n_inputs)
     first = part_start(n_inputs, n_tiles, tile_begin)
@@ -290,9 +293,9 @@ def _weight_gradient_share(
     """Compute one worker's tiles, counted panel after panel, of the gradient of W."""
     n_inputs, n_outputs = d_weight.shape
     address = pointer(x)
-    panel_size = TILE_VECTORS * lanes(address)
-    size = (n_inputs + 1 + 2 * TERMS) * panel_size
-    work = np.empty(size + slack(address), x.dtype)
+    sums = (n_inputs + 1) * TILE_VECTORS * lanes(address)
+    size = sums + 2 * panel_size(address) + slack(address)
+    work = np.empty(size, x.dtype)
     n_vectors, n_tiles = vectors_for(n_outputs, address), tiles_for(n_inputs)
     n_shares = panels_for(n_vectors) * n_tiles
     begin = part_start(n_shares, n_workers, worker)

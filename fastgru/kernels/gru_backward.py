@@ -38,6 +38,7 @@ from fastgru.kernels.products import (
     fill,
     part_start,
     product,
+    product_share,
     vectors_for,
 )
 from fastgru.kernels.simd import (
@@ -55,7 +56,8 @@ from fastgru.kernels.steps import (
     user_number,
     user_row,
 )
-from fastgru.kernels.weight_gradients import weight_gradient_share, zero_sums
+from fastgru.kernels.sync import meet_after, place_of, share_of
+from fastgru.kernels.weight_gradients import weight_gradient_share
 
 _ROWS_TOGETHER = 128
 
@@ -85,6 +87,7 @@ def _gates(
     first,
     n_units,
     reset_after,
+    share,
 ):
     """Compute the gate gradients of step t, all rows at once where possible."""
     has_d_output = d_output.shape[0] > 0
@@ -101,11 +104,31 @@ def _gates(
         dy_row = steps.row_step * d_output.shape[1]
         if reset_after:
             gates_reset_after(
-                at_once, tape, state, ds, padded, dy, dy_row, has_d_output, n_units
+                at_once,
+                tape,
+                state,
+                ds,
+                padded,
+                dy,
+                dy_row,
+                has_d_output,
+                n_units,
+                share.begin,
+                share.end,
             )
         else:
             gates_reset_before(
-                at_once, tape, state, ds, padded, dy, dy_row, has_d_output, n_units
+                at_once,
+                tape,
+                state,
+                ds,
+                padded,
+                dy,
+                dy_row,
+                has_d_output,
+                n_units,
+                share.begin,
+                share.end,
             )
 
 
@@ -127,6 +150,7 @@ def _back_together(
     first,
     last,
     reset_after,
+    share,
     work,
 ):
     """Take sequences first to last - 1 back through all steps; work is scratch.
@@ -156,6 +180,7 @@ def _back_together(
 
     fill(d_state, 0.0, 2 * rows * padded)
     fill(zeros, 0.0, max(padded, input_vectors * wide))
+    meeting = 1
     if d_h_n.shape[0] > 0:
         for b in range(rows):
             source = pointer(d_h_n) + user_number(steps, first + b) * n_units
@@ -181,11 +206,13 @@ def _back_together(
             first,
             n_units,
             reset_after,
+            share,
         )
+        meeting = meet_after(share, meeting)
         if masked:
             fill(d_seen, 0.0, running * padded)
         if reset_after:
-            product(
+            product_share(
                 running,
                 d_seen,
                 padded,
@@ -197,9 +224,11 @@ def _back_together(
                 weights,
                 n_vectors,
                 3 * n_units,
+                share.begin,
+                share.end,
             )
         else:
-            product(
+            product_share(
                 running,
                 d_reset,
                 padded,
@@ -211,9 +240,22 @@ def _back_together(
                 candidate,
                 n_vectors,
                 n_units,
+                share.begin,
+                share.end,
             )
-            reset_gate_before(running, record, h_seen, d_seen, d_reset, padded, n_units)
-            product(
+            reset_gate_before(
+                running,
+                record,
+                h_seen,
+                d_seen,
+                d_reset,
+                padded,
+                n_units,
+                share.begin,
+                share.end,
+            )
+            meeting = meet_after(share, meeting)
+            product_share(
                 running,
                 d_seen,
                 padded,
@@ -225,6 +267,8 @@ def _back_together(
                 weights,
                 n_vectors,
                 2 * n_units,
+                share.begin,
+                share.end,
             )
         if masked:
             for b in range(running):
@@ -249,9 +293,10 @@ def _back_together(
                 target = pointer(d_x) + user_row(steps, t, first + b) * n_inputs
                 source = d_x_rows + b * input_vectors * wide
                 _put_row(target, source, n_inputs, adds_d_x)
+    own = share.first_unit
     for b in range(rows):
-        target = pointer(d_h_0) + user_number(steps, first + b) * n_units
-        copy_row(target, d_state + b * padded, n_units)
+        target = pointer(d_h_0) + user_number(steps, first + b) * n_units + own
+        copy_row(target, d_state + b * padded + own, share.n_own)
 
 
 @compiled_once
@@ -272,8 +317,11 @@ def back_block(
     begin: int,
     end: int,
     reset_after: int,
+    team: Indices,
+    member: int,
+    n_members: int,
 ):
-    """Take sequences begin to end - 1 back through time; see ``gru_backward``."""
+    """Take sequences begin to end - 1, or a team's share of their units, back."""
     n_units = d_h_0.shape[1]
     steps = read_steps(geometry)
     wide = lanes(pointer(tape))
@@ -283,6 +331,7 @@ def back_block(
     size = 3 * together * padded + max(padded, padded_inputs)
     size += together * padded_inputs + slack(pointer(tape))
     work = np.empty(size, tape.dtype)
+    share = share_of(n_units, pointer(tape), team, member, n_members)
     n_parts = (end - begin + _ROWS_TOGETHER - 1) // _ROWS_TOGETHER
     for part in range(n_parts):
         _back_together(
@@ -302,6 +351,7 @@ def back_block(
             begin + part_start(end - begin, n_parts, part),
             begin + part_start(end - begin, n_parts, part + 1),
             reset_after,
+            share,
             work,
         )
 
@@ -396,6 +446,7 @@ def gru_backward(
     d_h_n,
     mask,
     packed,
+    sums,
     geometry,
     reset_after,
 ):
@@ -411,6 +462,7 @@ def gru_backward(
     d_output : (rows, any), H columns from ``column`` on are read, or of 0 rows: zeros
     d_h_n : (B, H), or of 0 rows: zeros
     mask, packed and geometry : as in ``gru_forward``
+    sums : scratch of ``sums_size`` numbers
     """
     steps = read_steps(geometry)
     n_inputs, n_rows = d_weight_ih.shape[0], start(steps, steps.n_steps)
@@ -432,6 +484,9 @@ def gru_backward(
         0,
         d_h_0.shape[0],
         reset_after,
+        geometry,
+        0,
+        1,
     )
     if d_x.shape[0] > on_the_way.shape[0]:
         input_gradient_block(
@@ -444,7 +499,6 @@ def gru_backward(
             n_rows,
             d_h_0,
         )
-    sums = zero_sums(n_inputs, d_weight_hh.shape[0], n_rows, tape)
     weight_gradient_share(
         d_weight_ih,
         d_weight_hh,
@@ -479,16 +533,23 @@ def gru_backward_parallel(
     d_h_n,
     mask,
     packed,
+    sums,
     geometry,
     bounds,
     n_workers,
     reset_after,
+    team,
+    patience,
 ):
-    """Do what ``gru_backward`` does, blocks and then ``n_workers`` in parallel."""
+    """Do what ``gru_backward`` does, blocks or a team, then workers in parallel."""
     steps = read_steps(geometry)
     n_inputs, n_rows = d_weight_ih.shape[0], start(steps, steps.n_steps)
-    on_the_way = d_x[: d_x.shape[0] if _fills_tiles(steps) else 0]
+    is_on_the_way = _fills_tiles(steps) and team.size == 0
+    on_the_way = d_x[: d_x.shape[0] if is_on_the_way else 0]
     for block in prange(bounds.size - 1):
+        begin, end, member, n_members = place_of(
+            team, patience, bounds, np.int64(block), d_h_0.shape[0]
+        )
         back_block(
             tape,
             on_the_way,
@@ -503,9 +564,12 @@ def gru_backward_parallel(
             packed,
             n_inputs,
             geometry,
-            bounds[block],
-            bounds[block + 1],
+            begin,
+            end,
             reset_after,
+            team,
+            member,
+            n_members,
         )
     if d_x.shape[0] > on_the_way.shape[0]:
         for index in prange(n_workers):
@@ -520,7 +584,6 @@ def gru_backward_parallel(
                 part_start(n_rows, n_workers, worker + 1),
                 d_h_0,
             )
-    sums = zero_sums(n_inputs, d_weight_hh.shape[0], n_rows, tape)
     for index in prange(n_workers):
         worker = np.int64(index)
         weight_gradient_share(

@@ -28,14 +28,13 @@ A row of the tape holds [hn r z n], each H numbers, where hn = U_n h + b_hn with
 from fastgru._jit import compiled_once, inline
 from fastgru.kernels.activations import sigmoid, tanh
 from fastgru.kernels.products import (
-    panel_product,
     part_start,
-    product,
+    product_share,
     tiles_for,
     vectors_for,
 )
 from fastgru.kernels.simd import fma, lanes, load, load_lanes, store, store_lanes
-from fastgru.kernels.tile import tile_3
+from fastgru.kernels.tile import WIDE_PANELS, tile_2, tile_3, wide_tile
 
 
 @inline
@@ -55,6 +54,25 @@ def _new_state(z, n, h):
     return fma(z, h - n, n)
 
 
+@inline
+def _finish_reset_after(sums, before_n, h, h_next, record, n_units, valid, training):
+    """Compute one register of new states from its finished sums."""
+    wide = lanes(h)
+    r = sigmoid(load(sums))
+    z = sigmoid(load(sums + wide))
+    hn = load(sums + 2 * wide)
+    n = tanh(fma(r, hn, load(before_n)))
+    new = _new_state(z, n, load(h))
+    if training:
+        _store_valid(h_next, new, valid)
+        _store_valid(record, hn, valid)
+        _store_valid(record + n_units, r, valid)
+        _store_valid(record + 2 * n_units, z, valid)
+        _store_valid(record + 3 * n_units, n, valid)
+    else:
+        store(h_next, new)
+
+
 @compiled_once
 def step_reset_after(
     rows: int,
@@ -69,8 +87,10 @@ def step_reset_after(
     sums,
     tape,
     training: int,
+    begin: int,
+    end: int,
 ):
-    """One step of ``rows`` sequences.
+    """One step of ``rows`` sequences, for registers of units begin to end - 1.
 
     seen : h as the products see it: h itself, or h times a dropout mask
     before : per row and register of units [n r z hn]: the pre-activations so far, of
@@ -79,8 +99,37 @@ def step_reset_after(
     tape : rows of 4H numbers, written when training
     """
     wide = lanes(h)
+    if rows == 1:
+        for vector in range(begin, end, WIDE_PANELS):
+            panels = min(WIDE_PANELS, end - vector)
+            wide_tile(
+                panels,
+                sums,
+                3 * wide,
+                before + vector * 4 * wide + wide,
+                4 * wide,
+                seen,
+                1,
+                weights + vector * wide * 3 * n_units,
+                wide * 3 * n_units,
+                3 * wide,
+                n_units,
+            )
+            for p in range(panels):
+                unit = (vector + p) * wide
+                _finish_reset_after(
+                    sums + p * 3 * wide,
+                    before + unit * 4,
+                    h + unit,
+                    h_next + unit,
+                    tape + unit,
+                    n_units,
+                    min(wide, n_units - unit),
+                    training,
+                )
+        return
     n_tiles = tiles_for(rows)
-    for vector in range(vectors_for(n_units, h)):
+    for vector in range(begin, end):
         unit = vector * wide
         valid = min(wide, n_units - unit)
         panel = weights + unit * 3 * n_units
@@ -102,61 +151,53 @@ def step_reset_after(
                 n_units,
             )
             for q in range(height):
-                s = sums + q * 3 * wide
                 place = (i + q) * h_row + unit
-                r = sigmoid(load(s))
-                z = sigmoid(load(s + wide))
-                hn = load(s + 2 * wide)
-                n = tanh(fma(r, hn, load(first + (i + q) * before_row)))
-                new = _new_state(z, n, load(h + place))
-                if training:
-                    record = tape + (i + q) * 4 * n_units + unit
-                    _store_valid(h_next + place, new, valid)
-                    _store_valid(record, hn, valid)
-                    _store_valid(record + n_units, r, valid)
-                    _store_valid(record + 2 * n_units, z, valid)
-                    _store_valid(record + 3 * n_units, n, valid)
-                else:
-                    store(h_next + place, new)
+                _finish_reset_after(
+                    sums + q * 3 * wide,
+                    first + (i + q) * before_row,
+                    h + place,
+                    h_next + place,
+                    tape + (i + q) * 4 * n_units + unit,
+                    n_units,
+                    valid,
+                    training,
+                )
 
 
 @compiled_once
-def step_reset_before(
+def reset_before(
     rows: int,
-    h_next,
-    h,
     seen,
     h_row: int,
     before,
     before_row: int,
     weights,
-    candidate,
     n_units: int,
     sums,
     gates,
     gates_row: int,
     training: int,
+    begin: int,
+    end: int,
 ):
-    """One step of ``rows`` sequences of the cell that resets before the product.
+    """First half of a step of the cell that resets before the product: r * h and z.
 
     seen : h as the products see it
     before : per row [r z] of each register of units, then all of n
-    sums : scratch, rows * HP numbers
+    sums : scratch, TILE_ROWS * 2 registers
     gates : per row r * h, and z two parts further: the tape, whose parts are H numbers,
         or without training scratch with parts of HP numbers
     """
-    wide = lanes(h)
-    n_vectors = vectors_for(n_units, h)
-    part = n_units if training else n_vectors * wide
+    wide = lanes(seen)
+    part = n_units if training else vectors_for(n_units, seen) * wide
     n_tiles = tiles_for(rows)
-    for vector in range(n_vectors):
+    for vector in range(begin, end):
         unit = vector * wide
         valid = min(wide, n_units - unit)
         for tile in range(n_tiles):
             i = part_start(rows, n_tiles, tile)
             height = part_start(rows, n_tiles, tile + 1) - i
-            panel_product(
-                2,
+            tile_2(
                 height,
                 sums,
                 2 * wide,
@@ -166,6 +207,7 @@ def step_reset_before(
                 h_row,
                 1,
                 weights + 2 * unit * n_units,
+                2 * wide,
                 n_units,
             )
             for q in range(height):
@@ -180,8 +222,34 @@ def step_reset_before(
                 else:
                     store(record, reset)
                     store(record + 2 * part, z)
+
+
+@compiled_once
+def candidate_before(
+    rows: int,
+    h_next,
+    h,
+    h_row: int,
+    before,
+    before_row: int,
+    candidate,
+    n_units: int,
+    sums,
+    gates,
+    gates_row: int,
+    training: int,
+    begin: int,
+    end: int,
+):
+    """Second half of such a step: the candidate over r * h, and the new state.
+
+    sums : scratch, rows * HP numbers; the rest as in ``reset_before``
+    """
+    wide = lanes(h)
+    n_vectors = vectors_for(n_units, h)
+    part = n_units if training else n_vectors * wide
     sums_row = n_vectors * wide
-    product(
+    product_share(
         rows,
         sums,
         sums_row,
@@ -193,9 +261,11 @@ def step_reset_before(
         candidate,
         n_vectors,
         n_units,
+        begin,
+        end,
     )
     for i in range(rows):
-        for vector in range(n_vectors):
+        for vector in range(begin, end):
             unit = vector * wide
             valid = min(wide, n_units - unit)
             record = gates + i * gates_row + unit
@@ -240,11 +310,13 @@ def gates_reset_after(
     d_output_row: int,
     has_d_output: int,
     n_units: int,
+    begin: int,
+    end: int,
 ):
     """Write the gate gradients of some rows over their tape; d_state becomes d z."""
     wide = lanes(h)
     for i in range(rows):
-        for vector in range(vectors_for(n_units, h)):
+        for vector in range(begin, end):
             unit = vector * wide
             valid = min(wide, n_units - unit)
             record = tape + i * 4 * n_units + unit
@@ -274,6 +346,8 @@ def gates_reset_before(
     d_output_row: int,
     has_d_output: int,
     n_units: int,
+    begin: int,
+    end: int,
 ):
     """Write z' and n' of some rows over their tape; d_state becomes d z.
 
@@ -281,7 +355,7 @@ def gates_reset_before(
     """
     wide = lanes(h)
     for i in range(rows):
-        for vector in range(vectors_for(n_units, h)):
+        for vector in range(begin, end):
             unit = vector * wide
             valid = min(wide, n_units - unit)
             record = tape + i * 4 * n_units + unit
@@ -298,12 +372,20 @@ def gates_reset_before(
 
 @compiled_once
 def reset_gate_before(
-    rows: int, tape, seen, d_seen, d_reset, d_state_row: int, n_units: int
+    rows: int,
+    tape,
+    seen,
+    d_seen,
+    d_reset,
+    d_state_row: int,
+    n_units: int,
+    begin: int,
+    end: int,
 ):
     """Write r' of some rows over their tape; add what r * h hands to what it saw."""
     wide = lanes(seen)
     for i in range(rows):
-        for vector in range(vectors_for(n_units, seen)):
+        for vector in range(begin, end):
             unit = vector * wide
             valid = min(wide, n_units - unit)
             record = tape + i * 4 * n_units + n_units + unit

@@ -22,7 +22,11 @@ from fastgru._jit import (
     kernel,
     parallel_kernel,
 )
-from fastgru.kernels.gru_cell import step_reset_after, step_reset_before
+from fastgru.kernels.gru_cell import (
+    candidate_before,
+    reset_before,
+    step_reset_after,
+)
 from fastgru.kernels.input_products import (
     before_row_size,
     inputs_ahead,
@@ -41,6 +45,8 @@ from fastgru.kernels.products import (
     vectors_for,
 )
 from fastgru.kernels.simd import (
+    ALIGNMENT,
+    REGISTERS,
     TILE_ROWS,
     aligned,
     lanes,
@@ -55,6 +61,7 @@ from fastgru.kernels.steps import (
     user_number,
     user_row,
 )
+from fastgru.kernels.sync import meet_after, place_of, share_of
 
 # Sequences that a thread takes through time together, so that their states and a panel
 # of weights stay in its cache.
@@ -63,21 +70,42 @@ _ROWS_TOGETHER = 128
 
 @inline
 def _write_states(
-    output, column, h_n, state, state_row, n_units, steps, t, first, last, running
+    output, column, h_n, state, state_row, share, steps, t, first, last, running
 ):
     """Hand out the states after step t; return how many sequences go on."""
+    own, n_own = share.first_unit, share.n_own
     if output.shape[0] > 0:
-        base, distance = pointer(output) + column, output.shape[1]
+        base, distance = pointer(output) + column + own, output.shape[1]
         for b in range(running):
             target = base + user_row(steps, t, first + b) * distance
-            copy_row(target, state + b * state_row, n_units)
+            copy_row(target, state + b * state_row + own, n_own)
     going_on = 0
     if t + 1 < steps.n_steps:
         going_on = active(steps, t + 1, first, last)
-    for b in range(going_on, running):
-        target = pointer(h_n) + user_number(steps, first + b) * n_units
-        copy_row(target, state + b * state_row, n_units)
+    _hand_out(h_n, state, state_row, share, steps, first, going_on, running)
     return going_on
+
+
+@inline
+def _hand_out(h_n, state, state_row, share, steps, first, begin, end):
+    """Write the final states of some sequences."""
+    own = share.first_unit
+    for b in range(begin, end):
+        target = pointer(h_n) + user_number(steps, first + b) * h_n.shape[1] + own
+        copy_row(target, state + b * state_row + own, share.n_own)
+
+
+@inline
+def _first_states(target, target_row, h_0, share, steps, first, rows, n_units):
+    """Write the states before the first step."""
+    own = share.first_unit
+    for b in range(rows):
+        place = target + b * target_row + own
+        if h_0.shape[0] > 0:
+            source = pointer(h_0) + user_number(steps, first + b) * n_units + own
+            copy_row(place, source, share.n_own)
+        else:
+            fill(place, 0.0, share.n_own)
 
 
 # -- inference -------------------------------------------------------------------------
@@ -85,9 +113,24 @@ def _write_states(
 
 @helper
 def _infer_together(
-    output, column, h_n, x, h_0, packed_array, steps, first, last, reset_after, work
+    output,
+    column,
+    h_n,
+    x,
+    h_0,
+    packed_array,
+    steps,
+    first,
+    last,
+    reset_after,
+    share,
+    shared,
+    work,
 ):
-    """Run sequences first to last - 1 through all steps; work is scratch."""
+    """Run sequences first to last - 1 through all steps.
+
+    shared : scratch of all members of a team; work : scratch of this one
+    """
     n_inputs, n_units = x.shape[1], h_n.shape[1]
     rows = last - first
     packed = aligned(pointer(packed_array))
@@ -99,25 +142,20 @@ def _infer_together(
     before_row = before_row_size(n_units, reset_after, scratch)
     rows_ahead = rows_ahead_at_most(rows, before_row)
 
-    states = scratch
-    sums = states + 2 * rows * padded
-    gates = sums + max(TILE_ROWS * 3 * wide, rows * padded)
-    before = gates + 3 * rows * padded
+    states = aligned(pointer(shared))
+    gates = states + 2 * rows * padded
+    sums = scratch
+    before = sums + max(TILE_ROWS * 3 * wide, rows * padded)
     gathered = before + rows_ahead * before_row
 
-    fill(states, 0.0, 2 * rows * padded)
-    if h_0.shape[0] > 0:
-        for b in range(rows):
-            source = pointer(h_0) + user_number(steps, first + b) * n_units
-            copy_row(states + b * padded, source, n_units)
+    _first_states(states, padded, h_0, share, steps, first, rows, n_units)
+    meeting = meet_after(share, 1)
     if reset_after:
         bias = biases(packed, n_inputs, n_units)
         prefill_bias_of_hn(before, before_row, rows_ahead, bias, n_units)
 
     running = active(steps, 0, first, last)
-    for b in range(running, rows):
-        target = pointer(h_n) + user_number(steps, first + b) * n_units
-        copy_row(target, states + b * padded, n_units)
+    _hand_out(h_n, states, padded, share, steps, first, running, rows)
     t_ahead, place = 0, before
     for t in range(steps.n_steps):
         if running == 0:
@@ -140,6 +178,7 @@ def _infer_together(
                 n_inputs,
                 n_units,
                 reset_after,
+                share,
             )
         h = states + (t % 2) * rows * padded
         h_next = states + ((t + 1) % 2) * rows * padded
@@ -157,44 +196,74 @@ def _infer_together(
                 sums,
                 gates,
                 False,
+                share.begin,
+                share.end,
             )
         else:
-            step_reset_before(
+            reset_before(
                 running,
-                h_next,
-                h,
                 h,
                 padded,
                 place,
                 before_row,
                 recurrent,
+                n_units,
+                sums,
+                gates,
+                3 * padded,
+                False,
+                share.begin,
+                share.end,
+            )
+            meeting = meet_after(share, meeting)
+            candidate_before(
+                running,
+                h_next,
+                h,
+                padded,
+                place,
+                before_row,
                 candidate,
                 n_units,
                 sums,
                 gates,
                 3 * padded,
                 False,
+                share.begin,
+                share.end,
             )
+        meeting = meet_after(share, meeting)
         place = place + running * before_row
         running = _write_states(
-            output, column, h_n, h_next, padded, n_units, steps, t, first, last, running
+            output, column, h_n, h_next, padded, share, steps, t, first, last, running
         )
 
 
 @inline
 def _work_size(rows, n_inputs, n_units, reset_after, address):
-    """Return how many numbers of scratch a run of ``rows`` sequences together needs."""
+    """Return how many numbers of scratch each thread needs for ``rows`` sequences."""
     wide = lanes(address)
     padded = vectors_for(n_units, address) * wide
     before_row = before_row_size(n_units, reset_after, address)
     rows_ahead = rows_ahead_at_most(rows, before_row)
     return (
-        2 * rows * padded
-        + max(TILE_ROWS * 3 * wide, rows * padded)
-        + 3 * rows * padded
+        max(TILE_ROWS * 3 * wide, rows * padded)
         + rows_ahead * (before_row + n_inputs)
         + slack(address)
     )
+
+
+def team_scratch(batch: int, hidden_size: int, itemsize: int) -> int:
+    """Return how many numbers of scratch a team needs together for inference."""
+    wide = REGISTERS.size // itemsize
+    padded = -(-hidden_size // wide) * wide
+    return 5 * batch * padded + ALIGNMENT // itemsize
+
+
+@inline
+def _shared_size(rows, n_units, address):
+    """Return how many numbers of scratch a team needs together: states and gates."""
+    return 5 * rows * vectors_for(n_units, address) * lanes(address) + slack(address)
 
 
 @compiled_once
@@ -209,12 +278,19 @@ def infer_block(
     begin: int,
     end: int,
     reset_after: int,
+    team: Indices,
+    member: int,
+    n_members: int,
+    shared: Line,
 ):
-    """Run sequences begin to end - 1; see ``gru_inference``."""
+    """Run sequences begin to end - 1, or a team's share; see ``gru_inference``."""
     steps = read_steps(geometry)
     together = min(_ROWS_TOGETHER, end - begin)
     size = _work_size(together, x.shape[1], h_n.shape[1], reset_after, pointer(x))
     work = np.empty(size, x.dtype)
+    share = share_of(h_n.shape[1], pointer(x), team, member, n_members)
+    if n_members == 1:
+        shared = np.empty(_shared_size(together, h_n.shape[1], pointer(x)), x.dtype)
     n_parts = (end - begin + _ROWS_TOGETHER - 1) // _ROWS_TOGETHER
     for part in range(n_parts):
         _infer_together(
@@ -228,6 +304,8 @@ def infer_block(
             begin + part_start(end - begin, n_parts, part),
             begin + part_start(end - begin, n_parts, part + 1),
             reset_after,
+            share,
+            shared,
             work,
         )
 
@@ -268,6 +346,10 @@ def gru_inference(
         begin,
         end,
         reset_after,
+        geometry,
+        0,
+        1,
+        packed,
     )
 
 
@@ -282,12 +364,22 @@ def gru_inference_parallel(
     geometry,
     bounds,
     reset_after,
+    team,
+    patience,
+    shared,
 ):
-    """Do what ``gru_inference`` does, a thread to each block of sequences.
+    """Do what ``gru_inference`` does, a thread to each block of sequences or a team.
 
-    bounds : (blocks + 1,) int64, where each block begins and, last, where they end
+    bounds : (blocks + 1,) int64, where each block begins and, last, where they end;
+        with a team it counts the members wanted
+    team : zeros, see ``sync``; of no numbers when each block is for one thread
+    patience : how long a member waits for the others before it does without them
+    shared : scratch of ``team_scratch`` numbers, with a team
     """
     for block in prange(bounds.size - 1):
+        begin, end, member, n_members = place_of(
+            team, patience, bounds, np.int64(block), h_n.shape[0]
+        )
         infer_block(
             output,
             column,
@@ -296,9 +388,13 @@ def gru_inference_parallel(
             h_0,
             packed,
             geometry,
-            bounds[block],
-            bounds[block + 1],
+            begin,
+            end,
             reset_after,
+            team,
+            member,
+            n_members,
+            shared,
         )
 
 
@@ -306,13 +402,14 @@ def gru_inference_parallel(
 
 
 @inline
-def _mask_states(seen, state, mask, steps, first, rows, n_units):
+def _mask_states(seen, state, mask, share, steps, first, rows, n_units):
     """Write states as the products see them; without a mask they are there already."""
     if mask.shape[0] > 0:
         for b in range(rows):
-            factors = pointer(mask) + user_number(steps, first + b) * n_units
-            place = b * n_units
-            multiply_row(seen + place, state + place, factors, n_units)
+            own = share.first_unit
+            factors = pointer(mask) + user_number(steps, first + b) * n_units + own
+            place = b * n_units + own
+            multiply_row(seen + place, state + place, factors, share.n_own)
 
 
 @helper
@@ -332,6 +429,7 @@ def _train_together(
     first,
     last,
     reset_after,
+    share,
     work,
 ):
     """Run sequences first to last - 1 through all steps and keep the tape."""
@@ -352,19 +450,13 @@ def _train_together(
         bias = biases(packed, n_inputs, n_units)
         prefill_bias_of_hn(before, before_row, rows_ahead, bias, n_units)
     state = pointer(states) + first * n_units
-    for b in range(rows):
-        if h_0.shape[0] > 0:
-            source = pointer(h_0) + user_number(steps, first + b) * n_units
-            copy_row(state + b * n_units, source, n_units)
-        else:
-            fill(state + b * n_units, 0.0, n_units)
     state_seen = pointer(seen) + first * n_units
-    _mask_states(state_seen, state, mask, steps, first, rows, n_units)
+    _first_states(state, n_units, h_0, share, steps, first, rows, n_units)
+    _mask_states(state_seen, state, mask, share, steps, first, rows, n_units)
+    meeting = meet_after(share, 1)
 
     running = active(steps, 0, first, last)
-    for b in range(running, rows):
-        target = pointer(h_n) + user_number(steps, first + b) * n_units
-        copy_row(target, state + b * n_units, n_units)
+    _hand_out(h_n, state, n_units, share, steps, first, running, rows)
     t_ahead, place = 0, before
     for t in range(steps.n_steps):
         if running == 0:
@@ -386,6 +478,7 @@ def _train_together(
                 n_inputs,
                 n_units,
                 reset_after,
+                share,
             )
         row = start(steps, t) + first
         next_state = pointer(states) + (steps.batch + row) * n_units
@@ -405,29 +498,48 @@ def _train_together(
                 sums,
                 record,
                 True,
+                share.begin,
+                share.end,
             )
         else:
-            step_reset_before(
+            reset_before(
                 running,
-                next_state,
-                state,
                 state_seen,
                 n_units,
                 place,
                 before_row,
                 recurrent,
+                n_units,
+                sums,
+                record,
+                4 * n_units,
+                True,
+                share.begin,
+                share.end,
+            )
+            meeting = meet_after(share, meeting)
+            candidate_before(
+                running,
+                next_state,
+                state,
+                n_units,
+                place,
+                before_row,
                 candidate,
                 n_units,
                 sums,
                 record,
                 4 * n_units,
                 True,
+                share.begin,
+                share.end,
             )
         place = place + running * before_row
-        _mask_states(next_seen, next_state, mask, steps, first, running, n_units)
+        _mask_states(next_seen, next_state, mask, share, steps, first, running, n_units)
+        meeting = meet_after(share, meeting)
         state, state_seen = next_state, next_seen
         running = _write_states(
-            output, column, h_n, state, n_units, n_units, steps, t, first, last, running
+            output, column, h_n, state, n_units, share, steps, t, first, last, running
         )
 
 
@@ -448,12 +560,16 @@ def record_block(
     begin: int,
     end: int,
     reset_after: int,
+    team: Indices,
+    member: int,
+    n_members: int,
 ):
-    """Run sequences begin to end - 1 and keep the tape; see ``gru_forward``."""
+    """Run sequences begin to end - 1, or a team's share; see ``gru_forward``."""
     steps = read_steps(geometry)
     together = min(_ROWS_TOGETHER, end - begin)
     size = _work_size(together, x.shape[1], h_n.shape[1], reset_after, pointer(x))
     work = np.empty(size, x.dtype)
+    share = share_of(h_n.shape[1], pointer(x), team, member, n_members)
     n_parts = (end - begin + _ROWS_TOGETHER - 1) // _ROWS_TOGETHER
     for part in range(n_parts):
         _train_together(
@@ -472,6 +588,7 @@ def record_block(
             begin + part_start(end - begin, n_parts, part),
             begin + part_start(end - begin, n_parts, part + 1),
             reset_after,
+            share,
             work,
         )
 
@@ -523,6 +640,9 @@ def gru_forward(
         begin,
         end,
         reset_after,
+        geometry,
+        0,
+        1,
     )
 
 
@@ -542,9 +662,14 @@ def gru_forward_parallel(
     geometry,
     bounds,
     reset_after,
+    team,
+    patience,
 ):
-    """Do what ``gru_forward`` does, a thread to each block of sequences."""
+    """Do what ``gru_forward`` does, a thread to each block of sequences or a team."""
     for block in prange(bounds.size - 1):
+        begin, end, member, n_members = place_of(
+            team, patience, bounds, np.int64(block), h_n.shape[0]
+        )
         record_block(
             tape,
             states,
@@ -558,7 +683,10 @@ def gru_forward_parallel(
             mask,
             packed,
             geometry,
-            bounds[block],
-            bounds[block + 1],
+            begin,
+            end,
             reset_after,
+            team,
+            member,
+            n_members,
         )

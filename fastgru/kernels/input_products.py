@@ -9,7 +9,7 @@ from fastgru.kernels.packing import biases
 from fastgru.kernels.products import (
     copy_row,
     panel_product,
-    product,
+    product_share,
     vectors_for,
 )
 from fastgru.kernels.simd import TILE_ROWS, lanes, load, pointer, store
@@ -27,14 +27,14 @@ def before_row_size(n_units, reset_after, address):
 
 @inline
 def _input_product(
-    rows, before, before_row, x, x_row, packed, n_inputs, n_units, reset_after
+    rows, before, before_row, x, x_row, packed, n_inputs, n_units, reset_after, share
 ):
     """Add the products of ``rows`` rows of inputs to their biases."""
     wide = lanes(x)
     n_vectors = vectors_for(n_units, x)
     bias = biases(packed, n_inputs, n_units)
     if reset_after:
-        for vector in range(n_vectors):
+        for vector in range(share.begin, share.end):
             panel_product(
                 3,
                 rows,
@@ -46,22 +46,30 @@ def _input_product(
                 x_row,
                 1,
                 packed + 3 * wide * vector * n_inputs,
+                3 * wide,
                 n_inputs,
             )
     else:
-        product(
-            rows,
-            before,
-            before_row,
-            bias,
-            0,
-            x,
-            x_row,
-            1,
-            packed,
-            3 * n_vectors,
-            n_inputs,
-        )
+        # [r z] of each register of units, then n of each.
+        for begin, end in (
+            (2 * share.begin, 2 * share.end),
+            (2 * n_vectors + share.begin, 2 * n_vectors + share.end),
+        ):
+            product_share(
+                rows,
+                before,
+                before_row,
+                bias,
+                0,
+                x,
+                x_row,
+                1,
+                packed,
+                3 * n_vectors,
+                n_inputs,
+                begin,
+                end,
+            )
 
 
 @inline
@@ -98,6 +106,7 @@ def inputs_ahead(
     n_inputs,
     n_units,
     reset_after,
+    share,
 ):
     """Compute the input products of steps t_begin to t_end - 1, active rows only.
 
@@ -122,6 +131,7 @@ def inputs_ahead(
             n_inputs,
             n_units,
             reset_after,
+            share,
         )
         return
     rows, n_ahead = last - first, t_end - t_begin
@@ -138,6 +148,7 @@ def inputs_ahead(
             n_inputs,
             n_units,
             reset_after,
+            share,
         )
     elif rows >= n_ahead:
         for t in range(n_ahead):
@@ -151,6 +162,7 @@ def inputs_ahead(
                 n_inputs,
                 n_units,
                 reset_after,
+                share,
             )
     else:
         for b in range(rows):
@@ -164,6 +176,7 @@ def inputs_ahead(
                 n_inputs,
                 n_units,
                 reset_after,
+                share,
             )
 
 
@@ -202,6 +215,7 @@ def recorded_inputs_ahead(
     n_inputs,
     n_units,
     reset_after,
+    share,
 ):
     """Compute the products of some steps' inputs, which stand packed on the tape."""
     base = pointer(inputs)
@@ -217,6 +231,7 @@ def recorded_inputs_ahead(
             n_inputs,
             n_units,
             reset_after,
+            share,
         )
         return
     done = 0
@@ -232,5 +247,6 @@ def recorded_inputs_ahead(
             n_inputs,
             n_units,
             reset_after,
+            share,
         )
         done += rows

@@ -79,11 +79,11 @@ def panel_product(
     a_row: int,
     a_k: int,
     b,
+    b_row: int,
     n_terms: int,
 ):
     """Compute ``width`` registers of each row of c from one panel."""
     n_tiles = tiles_for(rows)
-    b_row = width * lanes(c)
     for tile in range(n_tiles):
         i = part_start(rows, n_tiles, tile)
         height = part_start(rows, n_tiles, tile + 1) - i
@@ -96,26 +96,64 @@ def panel_product(
             tile_1(height, ci, c_row, ii, init_row, ai, a_row, a_k, b, b_row, n_terms)
 
 
+@compiled_once
+def product_share(
+    rows: int,
+    c,
+    c_row: int,
+    init,
+    init_row: int,
+    a,
+    a_row: int,
+    a_k: int,
+    b,
+    n_vectors: int,
+    n_terms: int,
+    begin: int,
+    end: int,
+):
+    """Compute registers begin to end - 1 of the ``n_vectors`` of each row of c."""
+    wide = lanes(c)
+    for panel in range(panels_for(n_vectors)):
+        first = panel_start(n_vectors, panel)
+        after = panel_start(n_vectors, panel + 1)
+        v = max(begin, first)
+        width = min(end, after) - v
+        if width > 0:
+            panel_product(
+                width,
+                rows,
+                c + v * wide,
+                c_row,
+                init + v * wide,
+                init_row,
+                a,
+                a_row,
+                a_k,
+                b + first * wide * n_terms + (v - first) * wide,
+                (after - first) * wide,
+                n_terms,
+            )
+
+
 @inline
 def product(rows, c, c_row, init, init_row, a, a_row, a_k, b, n_vectors, n_terms):
     """Compute all ``n_vectors`` registers of each row of c; b holds all panels."""
-    wide = lanes(c)
-    for panel in range(panels_for(n_vectors)):
-        begin = panel_start(n_vectors, panel)
-        width = panel_start(n_vectors, panel + 1) - begin
-        panel_product(
-            width,
-            rows,
-            c + begin * wide,
-            c_row,
-            init + begin * wide,
-            init_row,
-            a,
-            a_row,
-            a_k,
-            b + begin * wide * n_terms,
-            n_terms,
-        )
+    product_share(
+        rows,
+        c,
+        c_row,
+        init,
+        init_row,
+        a,
+        a_row,
+        a_k,
+        b,
+        n_vectors,
+        n_terms,
+        0,
+        n_vectors,
+    )
 
 
 @inline
@@ -199,10 +237,12 @@ def pack_terms(
     n_terms: int,
     bias_sum,
     sums_bias: int,
+    adds: int,
 ):
     """Copy a few columns of b to contiguous rows, adding each column up on the way.
 
-    Columns are added up ``TERMS_OF_BIAS`` at a time from zero, then those sums.
+    Columns are added up ``TERMS_OF_BIAS`` at a time from zero, then those sums, which
+    with ``sums_bias`` are written to bias_sum or, with ``adds``, added to it.
     """
     wide = lanes(panel)
     if width == 3:
@@ -222,9 +262,13 @@ def pack_terms(
                 part_0, part_1, part_2 = part_0 + v_0, part_1 + v_1, part_2 + v_2
             sum_0, sum_1, sum_2 = sum_0 + part_0, sum_1 + part_1, sum_2 + part_2
         if sums_bias:
-            store(bias_sum, load(bias_sum) + sum_0)
-            store(bias_sum + wide, load(bias_sum + wide) + sum_1)
-            store(bias_sum + 2 * wide, load(bias_sum + 2 * wide) + sum_2)
+            if adds:
+                sum_0 = load(bias_sum) + sum_0
+                sum_1 = load(bias_sum + wide) + sum_1
+                sum_2 = load(bias_sum + 2 * wide) + sum_2
+            store(bias_sum, sum_0)
+            store(bias_sum + wide, sum_1)
+            store(bias_sum + 2 * wide, sum_2)
         return
     for v in range(width):
         total = zero(panel)
@@ -236,11 +280,13 @@ def pack_terms(
                 part = part + value
             total = total + part
         if sums_bias:
-            store(bias_sum + v * wide, load(bias_sum + v * wide) + total)
+            if adds:
+                total = load(bias_sum + v * wide) + total
+            store(bias_sum + v * wide, total)
 
 
 @compiled_once
-def add_products(
+def sum_products(
     sums,
     sums_row: int,
     a,
@@ -251,65 +297,67 @@ def add_products(
     tile_end: int,
     n_rows: int,
     n_terms: int,
+    adds: int,
 ):
-    """Add the sum over k of ``a[k, i] * panel[k, :]`` to rows i of some tiles."""
+    """Compute the sum over k of ``a[k, i] * panel[k, :]`` for rows i of some tiles.
+
+    It is written to sums or, with ``adds``, added to them.  Behind the panel's
+    ``TERMS`` rows stand zeros, a row of them.
+    """
     n_tiles = tiles_for(n_rows)
     panel_row = width * lanes(sums)
+    zeros = panel + TERMS * TILE_VECTORS * lanes(sums)
     for tile in range(tile_begin, tile_end):
         i = part_start(n_rows, n_tiles, tile)
         rows = part_start(n_rows, n_tiles, tile + 1) - i
         c, ai = sums + i * sums_row, a + i
-        if width == 3:
+        if width == 3 and adds:
             adding_tile_3(
                 rows, c, sums_row, c, 0, ai, 1, a_k, panel, panel_row, n_terms
             )
-        elif width == 2:
+        elif width == 3:
+            tile_3(rows, c, sums_row, zeros, 0, ai, 1, a_k, panel, panel_row, n_terms)
+        elif width == 2 and adds:
             adding_tile_2(
                 rows, c, sums_row, c, 0, ai, 1, a_k, panel, panel_row, n_terms
             )
-        else:
+        elif width == 2:
+            tile_2(rows, c, sums_row, zeros, 0, ai, 1, a_k, panel, panel_row, n_terms)
+        elif adds:
             adding_tile_1(
                 rows, c, sums_row, c, 0, ai, 1, a_k, panel, panel_row, n_terms
             )
+        else:
+            tile_1(rows, c, sums_row, zeros, 0, ai, 1, a_k, panel, panel_row, n_terms)
 
 
 @inline
-def fold_row(totals, lost, sums, n):
-    """Move n sums to their totals and zero them; lost keeps what rounding cut off.
+def panel_size(address):
+    """Return the numbers of a panel of ``TERMS`` rows and the zeros behind it."""
+    return (TERMS + 1) * TILE_VECTORS * lanes(address)
+
+
+@inline
+def end_panel(panel):
+    """Write the zeros behind a panel."""
+    fill(panel + TERMS * TILE_VECTORS * lanes(panel), 0.0, TILE_VECTORS * lanes(panel))
+
+
+@inline
+def fold_row(totals, lost, sums, n, adds):
+    """Write n sums to their totals, or add them; lost keeps what rounding cuts off.
 
     Kahan (1965), "Further remarks on reducing truncation errors", CACM 8 (1).  All have
     room for whole registers.
     """
     wide = lanes(totals)
     for i in range(0, n, wide):
-        total = load(totals + i)
-        addend = load(sums + i) - load(lost + i)
-        new = total + addend
-        store(lost + i, (new - total) - addend)
-        store(totals + i, new)
-        store(sums + i, zero(sums))
-
-
-@inline
-def add_outer_products(
-    sums, sums_row, bias_sum, a, a_k, n_rows, b, b_row, n_columns, n_terms, panel
-):
-    """Add at most ``TERMS`` terms to a gradient, a' b, and to b's column sums."""
-    n_vectors = vectors_for(n_columns, panel)
-    for p in range(panels_for(n_vectors)):
-        begin = panel_start(n_vectors, p)
-        width = panel_start(n_vectors, p + 1) - begin
-        column = begin * lanes(panel)
-        pack_terms(panel, width, b + column, b_row, n_terms, bias_sum + column, 1)
-        add_products(
-            sums + column,
-            sums_row,
-            a,
-            a_k,
-            panel,
-            width,
-            0,
-            tiles_for(n_rows),
-            n_rows,
-            n_terms,
-        )
+        if adds:
+            total = load(totals + i)
+            addend = load(sums + i) - load(lost + i)
+            new = total + addend
+            store(lost + i, (new - total) - addend)
+            store(totals + i, new)
+        else:
+            store(lost + i, zero(lost))
+            store(totals + i, load(sums + i))

@@ -11,6 +11,7 @@ from numba.extending import intrinsic
 from fastgru.kernels.simd import (
     INT64,
     TILE_ROWS,
+    TILE_VECTORS,
     Vector,
     emit_call,
     emit_load,
@@ -18,6 +19,9 @@ from fastgru.kernels.simd import (
     emit_store,
     llvm_type,
 )
+
+# Panels side by side of a single row: 12 sums, which fit any CPU's registers.
+WIDE_PANELS = 4
 
 
 def _make_tile(width, adds):
@@ -45,28 +49,19 @@ def _make_tile(width, adds):
                 builder.position_at_end(block)
                 shape = [(i, v) for i in range(height) for v in range(width)]
 
-                def places(base, row, shape=shape):
-                    offsets = (
-                        builder.add(
-                            builder.mul(row, ir.Constant(INT64, i)),
-                            ir.Constant(INT64, v * vector_type.count),
-                        )
-                        for i, v in shape
-                    )
-                    return [builder.gep(base, [offset]) for offset in offsets]
-
                 if adds:
                     zero = ir.Constant(vector_type, [0.0] * vector_type.count)
                     sums = [zero] * len(shape)
                 else:
                     sums = [
                         emit_load(builder, p, vector_type)
-                        for p in places(init, init_row)
+                        for p in _places(builder, init, init_row, shape, vector_type)
                     ]
                 sums = _sum_of_products(
                     builder, sums, height, width, *operands, n_terms, vector_type
                 )
-                for place, value in zip(places(c, c_row), sums, strict=True):
+                places = _places(builder, c, c_row, shape, vector_type)
+                for place, value in zip(places, sums, strict=True):
                     if adds:
                         value = builder.fadd(
                             emit_load(builder, place, vector_type), value
@@ -79,6 +74,105 @@ def _make_tile(width, adds):
         return sig, codegen
 
     return tile
+
+
+@intrinsic
+def wide_tile(
+    typingctx,
+    panels,
+    c,
+    c_panel,
+    init,
+    init_panel,
+    a,
+    a_k,
+    b,
+    b_panel,
+    b_row,
+    n_terms,
+):
+    """Compute sums over k of one row by up to WIDE_PANELS panels of three registers.
+
+    One row by one panel is three sums, too few to keep the multiply-add units busy:
+    each addition waits for the one before.
+    """
+    n = types.intp
+    sig = types.void(n, c, n, init, n, a, n, b, n, n, n)
+
+    def codegen(context, builder, sig, args):
+        panels, c, c_panel, init, init_panel, a, a_k, b, b_panel, b_row, n_terms = args
+        vector_type = llvm_type(Vector(sig.args[1].dtype))
+        done = builder.append_basic_block("done")
+        switch = builder.switch(panels, done)
+        for count in range(1, WIDE_PANELS + 1):
+            block = builder.append_basic_block(f"panels{count}")
+            switch.add_case(ir.Constant(INT64, count), block)
+            builder.position_at_end(block)
+            shape = [(i, v) for i in range(count) for v in range(TILE_VECTORS)]
+            starts = _places(builder, b, b_panel, shape, vector_type)
+            sums = [
+                emit_load(builder, place, vector_type)
+                for place in _places(builder, init, init_panel, shape, vector_type)
+            ]
+            sums = _sums_of_row(
+                builder, sums, starts, a, a_k, b_row, n_terms, vector_type
+            )
+            places = _places(builder, c, c_panel, shape, vector_type)
+            for place, value in zip(places, sums, strict=True):
+                emit_store(builder, value, place)
+            builder.branch(done)
+        builder.position_at_end(done)
+        return context.get_dummy_value()
+
+    return sig, codegen
+
+
+def _places(builder, base, row, shape, vector_type):
+    """Return the addresses of registers v of rows i."""
+    return [
+        builder.gep(
+            base,
+            [
+                builder.add(
+                    builder.mul(row, ir.Constant(INT64, i)),
+                    ir.Constant(INT64, v * vector_type.count),
+                )
+            ],
+        )
+        for i, v in shape
+    ]
+
+
+def _sums_of_row(builder, sums, starts, a, a_k, b_row, n_terms, vector_type):
+    """Emit the loop over k of one row: each sum has weights of its own."""
+    before = builder.block
+    loop, after = (builder.append_basic_block(name) for name in ("terms", "stored"))
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    k = builder.phi(INT64)
+    phis = [builder.phi(vector_type) for _ in sums]
+    number = builder.load(builder.gep(a, [builder.mul(k, a_k)]))
+    factor = emit_spread(builder, number, vector_type)
+    weights_row = builder.mul(k, b_row)
+    results = []
+    for start, total in zip(starts, phis, strict=True):
+        place = builder.gep(start, [weights_row])
+        weights = emit_load(builder, place, vector_type)
+        results.append(emit_call(builder, "fma", vector_type, factor, weights, total))
+    _end_loop(builder, k, phis, sums, results, n_terms, before, loop, after)
+    return results
+
+
+def _end_loop(builder, k, phis, sums, results, n_terms, before, loop, after):
+    """Emit the end of a loop over k, whose phis start as ``sums``."""
+    next_k = builder.add(k, ir.Constant(INT64, 1))
+    k.add_incoming(ir.Constant(INT64, 0), before)
+    k.add_incoming(next_k, loop)
+    for phi, start, result in zip(phis, sums, results, strict=True):
+        phi.add_incoming(start, before)
+        phi.add_incoming(result, loop)
+    builder.cbranch(builder.icmp_signed("<", next_k, n_terms), loop, after)
+    builder.position_at_end(after)
 
 
 def _sum_of_products(
@@ -118,14 +212,7 @@ def _sum_of_products(
             results.append(
                 emit_call(builder, "fma", vector_type, factor, weights[v], total)
             )
-    next_k = builder.add(k, ir.Constant(INT64, 1))
-    k.add_incoming(ir.Constant(INT64, 0), before)
-    k.add_incoming(next_k, loop)
-    for phi, start, result in zip(phis, sums, results, strict=True):
-        phi.add_incoming(start, before)
-        phi.add_incoming(result, loop)
-    builder.cbranch(builder.icmp_signed("<", next_k, n_terms), loop, after)
-    builder.position_at_end(after)
+    _end_loop(builder, k, phis, sums, results, n_terms, before, loop, after)
     return results
 
 

@@ -11,17 +11,19 @@ import numpy as np
 from fastgru._jit import Indices, Line, Table, compiled_once, helper, inline
 from fastgru.kernels.products import (
     TERMS,
-    add_products,
     copy_row,
+    end_panel,
     fold_row,
     pack_terms,
+    panel_size,
     panel_start,
     panels_for,
     part_start,
+    sum_products,
     tiles_for,
     vectors_for,
 )
-from fastgru.kernels.simd import aligned, lanes, pointer, slack
+from fastgru.kernels.simd import ALIGNMENT, REGISTERS, aligned, lanes, pointer, slack
 from fastgru.kernels.steps import is_uniform, read_steps, start
 
 _BLOCKS = 16
@@ -36,8 +38,8 @@ def _copy_columns(target, sums, column, end, n_units):
 
 
 @inline
-def _fold(sums, distance, n):
-    fold_row(sums + distance, sums + 2 * distance, sums, n)
+def _fold(sums, distance, n, block):
+    fold_row(sums + distance, sums + 2 * distance, sums, n, block >= _BLOCKS)
 
 
 @helper
@@ -71,21 +73,23 @@ def _share_of_product(
     share_end,
     panel,
     distance,
-    folds,
-    is_last,
+    block,
+    n_blocks,
 ):
     """Add one block of terms to some tiles of one weight's gradient.
 
     The gradient has ``n_rows`` rows; its columns are ``n_columns`` columns of the tape
     from ``column`` on, cut into panels and those into tiles, counted panel after panel.
     sums holds, on and on, the rows and then the sum of the columns (the gradient of a
-    bias).  Where there are totals, ``distance`` numbers behind the sums, and twice that
-    far what rounding cut off of them, the sums are moved there with ``folds``.  After
+    bias).  Totals of ``_BLOCKS`` sums, if there are more blocks, stand ``distance``
+    numbers behind the sums, and twice that far what rounding cut off of them.  After
     the last block the numbers are copied to where they belong.
     """
     wide = lanes(panel)
     n_vectors = vectors_for(n_columns, panel)
     n_tiles = tiles_for(n_rows)
+    adds, is_last = block % _BLOCKS > 0, block == n_blocks - 1
+    folds = n_blocks > _BLOCKS and (is_last or block % _BLOCKS == _BLOCKS - 1)
     for p in range(share_begin // n_tiles, panels_for(n_vectors)):
         tile_begin = max(0, share_begin - p * n_tiles)
         tile_end = min(n_tiles, share_end - p * n_tiles)
@@ -103,17 +107,28 @@ def _share_of_product(
             n_terms,
             bias_place,
             has_bias,
+            adds,
         )
-        add_products(
-            place, sums_row, a, a_k, panel, width, tile_begin, tile_end, n_rows, n_terms
+        sum_products(
+            place,
+            sums_row,
+            a,
+            a_k,
+            panel,
+            width,
+            tile_begin,
+            tile_end,
+            n_rows,
+            n_terms,
+            adds,
         )
         row_begin = part_start(n_rows, n_tiles, tile_begin)
         row_end = part_start(n_rows, n_tiles, tile_end)
         if folds:
             for row in range(row_begin, row_end):
-                _fold(place + row * sums_row, distance, width * wide)
+                _fold(place + row * sums_row, distance, width * wide, block)
             if has_bias:
-                _fold(bias_place, distance, width * wide)
+                _fold(bias_place, distance, width * wide, block)
         if is_last:
             first = column + begin
             end = min(first + width * wide, column + n_columns)
@@ -146,9 +161,9 @@ def _weight_gradient_share(
     """Compute one worker's share of the gradients of the weights and biases.
 
     seen : previous states as the recurrent products saw them
-    sums : scratch of all workers, zeros, as ``zero_sums`` allocates it: (I + 1) +
-        (H + 1) rows for the two weights and their biases; so many again for totals and
-        for what rounding cut off of those, if there are blocks enough
+    sums : scratch of all workers of ``sums_size`` numbers: (I + 1) + (H + 1) rows for
+        the two weights and their biases; so many again for totals and for what rounding
+        cut off of those, if there are blocks enough
     work : scratch of this worker: a panel of terms, and previous states gathered when
         lengths differ
     """
@@ -156,7 +171,7 @@ def _weight_gradient_share(
     tape = pointer(tape_array)
     panel = aligned(pointer(work))
     wide = lanes(panel)
-    gathered = panel + TERMS * 3 * wide
+    gathered = panel + panel_size(panel)
     candidate_begin = vectors_for(2 * n_units, panel) * wide
     sums_row = candidate_begin + vectors_for(n_units, panel) * wide
     input_sums = aligned(pointer(sums_array))
@@ -177,13 +192,11 @@ def _weight_gradient_share(
     begin = part_start(n_shares, n_workers, worker)
     end = part_start(n_shares, n_workers, worker + 1)
 
+    n_blocks = (n_rows + TERMS - 1) // TERMS
+    end_panel(panel)
     t = 0
     for row in range(0, n_rows, TERMS):
         n_terms = min(TERMS, n_rows - row)
-        is_last = row + n_terms == n_rows
-        folds = n_rows > _BLOCKS * TERMS and (
-            is_last or row // TERMS % _BLOCKS == _BLOCKS - 1
-        )
         record = tape + row * 4 * n_units
         if begin < input_share:
             _share_of_product(
@@ -203,8 +216,8 @@ def _weight_gradient_share(
                 min(end, input_share),
                 panel,
                 distance,
-                folds,
-                is_last,
+                row // TERMS,
+                n_blocks,
             )
         if begin < both_shares and end > input_share:
             previous = pointer(seen) + row * n_units
@@ -230,8 +243,8 @@ def _weight_gradient_share(
                 min(end, both_shares) - input_share,
                 panel,
                 distance,
-                folds,
-                is_last,
+                row // TERMS,
+                n_blocks,
             )
         if end > both_shares:
             _share_of_product(
@@ -251,8 +264,8 @@ def _weight_gradient_share(
                 end - both_shares,
                 panel,
                 distance,
-                folds,
-                is_last,
+                row // TERMS,
+                n_blocks,
             )
 
 
@@ -274,9 +287,9 @@ def weight_gradient_share(
     """Compute one worker's share of the gradients of the weights and biases."""
     steps = read_steps(geometry)
     n_rows = start(steps, steps.n_steps)
-    wide = lanes(pointer(tape))
     gathered = 0 if is_uniform(steps) else TERMS * d_weight_hh.shape[0]
-    work = np.empty(TERMS * 3 * wide + gathered + slack(pointer(tape)), tape.dtype)
+    size = panel_size(pointer(tape)) + gathered + slack(pointer(tape))
+    work = np.empty(size, tape.dtype)
     _weight_gradient_share(
         d_weight_ih,
         d_weight_hh,
@@ -295,14 +308,9 @@ def weight_gradient_share(
     )
 
 
-@inline
-def zero_sums(n_inputs, n_units, n_rows, tape):
-    """Allocate the sums of the weights' gradients."""
-    wide = lanes(pointer(tape))
-    row = (
-        vectors_for(2 * n_units, pointer(tape)) + vectors_for(n_units, pointer(tape))
-    ) * wide
-    n = (n_inputs + n_units + 2) * row
-    if n_rows > _BLOCKS * TERMS:
-        n *= 3
-    return np.zeros(n + slack(pointer(tape)), tape.dtype)
+def sums_size(input_size: int, hidden_size: int, n_rows: int, itemsize: int) -> int:
+    """Return how many numbers of scratch the sums of the weights' gradients take."""
+    wide = REGISTERS.size // itemsize
+    row = (-(-2 * hidden_size // wide) + -(-hidden_size // wide)) * wide
+    tables = 3 if n_rows > _BLOCKS * TERMS else 1
+    return tables * (input_size + hidden_size + 2) * row + ALIGNMENT // itemsize

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastgru.layers import _buffers
+from fastgru import _buffers
 from fastgru.layers._checks import check_array, check_lengths, check_shape, readable
 from fastgru.layers.geometry import Geometry
 

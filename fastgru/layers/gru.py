@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from fastgru import initializers
+from fastgru import _buffers, initializers
 from fastgru._threads import get_num_threads
-from fastgru.layers import _buffers
 from fastgru.layers._call import Call
 from fastgru.layers._checks import (
     check_array,
@@ -435,7 +434,7 @@ class Pullback:
         d_states = layer._states(call, "d_h_n", d_h_n)
         tape, self._tape = self._tape, None
         d_x = call.empty_rows(layer.input_size, layer.dtype)
-        gradients = layer._parameters.like()
+        gradients = layer._parameters.empty_like()
         d_h_0 = layer._stack.back(
             tape, gradients, rows, d_states, d_x, get_num_threads()
         )

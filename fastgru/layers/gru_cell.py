@@ -251,7 +251,7 @@ class CellPullback:
         d_state = readable(d_h).reshape(-1, cell.hidden_size)
         d_before = np.empty_like(d_state)
         d_x = np.empty((len(d_state), cell.input_size), cell.dtype)
-        gradients = cell._parameters.like()
+        gradients = cell._parameters.empty_like()
         cell._recurrence.back(
             tape, gradients, None, 0, d_state, d_before, d_x, get_num_threads()
         )

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastgru import _buffers
 from fastgru.kernels.dropout import apply_mask
-from fastgru.layers import _buffers
 from fastgru.layers.geometry import Geometry
 from fastgru.layers.masks import Masks
 from fastgru.layers.recurrence import Recurrence, Tape, parameter_shapes

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from fastgru import _buffers
 from fastgru._threads import get_num_threads
-from fastgru.layers import _buffers
 from fastgru.layers._call import Call
 from fastgru.layers._checks import check_array, check_flag, check_shape
 from fastgru.layers._layer import Form, Layer, Parametrized, Rows
@@ -389,7 +389,7 @@ class NetworkPullback:
             )
         d_rows = self._inside.outputs_from_user(d_outputs, network._output)
         tapes, self._tapes = self._tapes, None
-        gradients = network._parameters.like()
+        gradients = network._parameters.empty_like()
         has_x = network._input.n_features is not None
         d_x = network._back(
             tapes, d_rows, gradients, get_num_threads(), wants_input=has_x

@@ -13,18 +13,20 @@ from typing import Any
 
 import numpy as np
 
-from fastgru import initializers
-from fastgru._threads import parallel_region
+from fastgru import _buffers, initializers
+from fastgru._threads import TeamTrials, parallel_region
 from fastgru.kernels.gru_backward import gru_backward, gru_backward_parallel
 from fastgru.kernels.gru_forward import (
     gru_forward,
     gru_forward_parallel,
     gru_inference,
     gru_inference_parallel,
+    team_scratch,
 )
 from fastgru.kernels.packing import pack_gru, packed_size
 from fastgru.kernels.simd import REGISTERS
-from fastgru.layers import _buffers
+from fastgru.kernels.sync import TEAM_SIZE, was_held_up
+from fastgru.kernels.weight_gradients import sums_size
 from fastgru.layers.geometry import Geometry
 from fastgru.parameters import ParameterSet
 
@@ -34,6 +36,15 @@ NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 # sequences below which a block of them does not fill the register tile.
 _SMALLEST_PARALLEL = 10_000_000
 _SMALLEST_BLOCK = 4
+# The same for a team, whose threads share the units of fewer sequences, and registers
+# of units below which a member has too little to do between meetings.
+_SMALLEST_TEAM = 2_000_000
+_SMALLEST_SHARE = 2
+# Looks, of some 20 nanoseconds, that the first of a team spends on waiting for the
+# others: a quarter of the time that it would take alone.
+_PATIENCE_PER_TERM = 1 / 2000
+_NO_TEAM = np.zeros(0, np.int64)
+_team_trials = TeamTrials()
 
 
 def parameter_shapes(
@@ -60,6 +71,12 @@ def drawn_parameters(
     for name, values in initializers.draw_gru(shapes, initializer, random_state):
         parameters[name][...] = values
     return parameters
+
+
+def _report(team: np.ndarray, bounds: np.ndarray) -> None:
+    """Take note of how a team's call went, if there was a team."""
+    if team.size > 0:
+        _team_trials.report(held_up=was_held_up(team, bounds.size - 1))
 
 
 @dataclass
@@ -172,12 +189,23 @@ class Recurrence:
             geometry.table,
         )
         with parallel_region(self._worth(geometry, n_threads)) as granted:
-            blocks = self._blocks(geometry, granted)
-            if blocks == 1:
+            bounds, team = self._split(geometry, granted)
+            if bounds.size == 2:
                 gru_inference(*arguments, 0, geometry.batch, self.reset_after)
-            else:
-                bounds = geometry.bounds(blocks)
-                gru_inference_parallel(*arguments, bounds, self.reset_after)
+                return
+            scratch = 0
+            if team.size > 0:
+                itemsize = self.dtype.itemsize
+                scratch = team_scratch(geometry.batch, self.hidden_size, itemsize)
+            gru_inference_parallel(
+                *arguments,
+                bounds,
+                self.reset_after,
+                team,
+                self._patience(geometry),
+                self.empty(scratch),
+            )
+            _report(team, bounds)
 
     def record(
         self,
@@ -222,13 +250,15 @@ class Recurrence:
             geometry.table,
         )
         with parallel_region(self._worth(geometry, n_threads)) as granted:
-            blocks = self._blocks(geometry, granted)
-            if blocks == 1:
+            bounds, team = self._split(geometry, granted)
+            if bounds.size == 2:
                 gru_forward(*arguments, 0, batch, self.reset_after)
             else:
+                patience = self._patience(geometry)
                 gru_forward_parallel(
-                    *arguments, geometry.bounds(blocks), self.reset_after
+                    *arguments, bounds, self.reset_after, team, patience
                 )
+                _report(team, bounds)
         return tape
 
     def back(
@@ -284,23 +314,56 @@ class Recurrence:
             self.nothing if d_h_n is None else d_h_n,
             tape.mask,
             self._packed,
+            self.empty(
+                sums_size(
+                    self.input_size,
+                    self.hidden_size,
+                    geometry.n_rows,
+                    self.dtype.itemsize,
+                )
+            ),
             geometry.table,
         )
         with parallel_region(self._worth(geometry, n_threads)) as granted:
             if granted == 1:
                 gru_backward(*arguments, self.reset_after)
             else:
-                bounds = geometry.bounds(self._blocks(geometry, granted))
-                gru_backward_parallel(*arguments, bounds, granted, self.reset_after)
+                bounds, team = self._split(geometry, granted)
+                patience = self._patience(geometry)
+                gru_backward_parallel(
+                    *arguments, bounds, granted, self.reset_after, team, patience
+                )
+                _report(team, bounds)
 
     def _read(self, geometry: Geometry) -> Geometry:
         return geometry.reversed() if self.backwards else geometry
 
+    def _terms(self, geometry: Geometry) -> int:
+        """Return the number of multiply-adds of a forward pass."""
+        per_row = 3 * self.hidden_size * (self.input_size + self.hidden_size)
+        return geometry.n_rows * per_row
+
+    def _patience(self, geometry: Geometry) -> int:
+        return int(self._terms(geometry) * _PATIENCE_PER_TERM)
+
     def _worth(self, geometry: Geometry, n_threads: int) -> int:
         """Return ``n_threads``, or 1 where the work is too small to share."""
-        terms = 3 * self.hidden_size * (self.input_size + self.hidden_size)
-        return n_threads if geometry.n_rows * terms > _SMALLEST_PARALLEL else 1
+        smallest = _SMALLEST_PARALLEL
+        if geometry.batch < 2 * _SMALLEST_BLOCK:
+            smallest = _SMALLEST_TEAM
+        return n_threads if self._terms(geometry) > smallest else 1
 
-    @staticmethod
-    def _blocks(geometry: Geometry, n_threads: int) -> int:
-        return max(1, min(n_threads, geometry.batch // _SMALLEST_BLOCK))
+    def _split(
+        self, geometry: Geometry, n_threads: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the bounds of the threads' blocks of sequences, and their team.
+
+        Sequences too few to be cut are for a team, which shares the units instead.
+        """
+        blocks = max(1, min(n_threads, geometry.batch // _SMALLEST_BLOCK))
+        units = REGISTERS.size // self.dtype.itemsize
+        members = min(n_threads, self.hidden_size // (_SMALLEST_SHARE * units))
+        may_team = blocks == 1 and members > 1 and geometry.batch > 0
+        if may_team and _team_trials.wanted():
+            return np.zeros(members + 1, np.int64), np.zeros(TEAM_SIZE, np.int64)
+        return geometry.bounds(blocks), _NO_TEAM

@@ -1,0 +1,210 @@
+"""Threads that share the steps of a few sequences: how they meet.
+
+A few sequences cannot feed several cores by rows, so a *team* of threads shares the
+units: each computes its own part of every step, and all meet before the next.  Waiting
+for a thread that does not run would never end, and no threading layer promises that
+the iterations of a parallel loop run at the same time.  Hence ``join``: the first to
+come waits a bounded time for the others and then closes the team; who comes later
+finds it closed and leaves its share to those inside.  Once in, all members do run, and
+wait for each other in ``meet`` without a lock: spinning first, then giving the core
+away at every look.
+
+A team's array of int64 starts as zeros: the number of arrivals, to which the closing
+member adds ``_CLOSED`` times the number of members; a cache line further, the number of
+arrivals at meetings; behind it, how often a member waited long at one.
+"""
+
+import sys
+from typing import NamedTuple
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from fastgru._jit import inline
+from fastgru.kernels.products import part_start, vectors_for
+from fastgru.kernels.simd import lanes
+
+TEAM_SIZE = 16  # int64 numbers: two cache lines
+_MEETINGS = 8
+_CLOSED = 2**32
+# Looks at a number before a waiting thread gives its core to others.
+_SPINS = 4000
+
+
+def _address(context, builder, array_type, array, index):
+    data = context.make_array(array_type)(context, builder, array).data
+    return builder.gep(data, [index])
+
+
+@intrinsic
+def atomic_add(typingctx, array, index, value):
+    """Add to a number and return what it was; other threads see all writes before."""
+
+    def codegen(context, builder, sig, args):
+        place = _address(context, builder, sig.args[0], args[0], args[1])
+        return builder.atomic_rmw("add", place, args[2], "acq_rel")
+
+    return types.int64(array, types.intp, types.int64), codegen
+
+
+@intrinsic
+def atomic_load(typingctx, array, index):
+    """Read a number, and see what other threads wrote before they wrote it."""
+
+    def codegen(context, builder, sig, args):
+        place = _address(context, builder, sig.args[0], args[0], args[1])
+        return builder.load_atomic(place, "acquire", 8)
+
+    return types.int64(array, types.intp), codegen
+
+
+@intrinsic
+def compare_and_swap(typingctx, array, index, expected, value):
+    """Replace a number if it is the expected one; return what it was."""
+
+    def codegen(context, builder, sig, args):
+        place = _address(context, builder, sig.args[0], args[0], args[1])
+        result = builder.cmpxchg(place, args[2], args[3], "acq_rel", "acquire")
+        return builder.extract_value(result, 0)
+
+    return types.int64(array, types.intp, types.int64, types.int64), codegen
+
+
+@intrinsic
+def _give_core_away(typingctx):
+    """Let another thread run on this core, if one waits for it."""
+
+    def codegen(context, builder, sig, args):
+        name = "SwitchToThread" if sys.platform == "win32" else "sched_yield"
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.IntType(32), []), name
+        )
+        builder.call(function, [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@intrinsic
+def _pause(typingctx):
+    """Tell the core that it waits in a loop, which leaves more to its other thread."""
+
+    def codegen(context, builder, sig, args):
+        triple = builder.module.triple
+        name, arguments = "", []
+        if "x86_64" in triple or "amd64" in triple:
+            name = "llvm.x86.sse2.pause"
+        elif "aarch64" in triple or "arm64" in triple:
+            name, arguments = "llvm.aarch64.hint", [ir.Constant(ir.IntType(32), 1)]
+        if name:
+            kinds = [argument.type for argument in arguments]
+            function = cgutils.get_or_insert_function(
+                builder.module, ir.FunctionType(ir.VoidType(), kinds), name
+            )
+            builder.call(function, arguments)
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+def was_held_up(team: np.ndarray, n_wanted: int) -> bool:
+    """Whether a member came too late or let the others wait: the cores are busy."""
+    return team[0] // _CLOSED < n_wanted or team[_MEETINGS + 1] > 0
+
+
+@inline
+def join(team, n_wanted, patience):
+    """Return this thread's number in the team and how many members it has.
+
+    The number is at least that of the members if the team was closed before.
+    patience : looks that the first to come spends on waiting for the others
+    """
+    number = atomic_add(team, 0, 1)
+    if number >= _CLOSED:
+        return n_wanted, 0
+    if number == 0:
+        looks = 0
+        arrived = atomic_load(team, 0)
+        while arrived < n_wanted and looks < patience:
+            _pause()
+            looks += 1
+            arrived = atomic_load(team, 0)
+        seen = compare_and_swap(team, 0, arrived, arrived + arrived * _CLOSED)
+        while seen != arrived:
+            arrived = seen
+            seen = compare_and_swap(team, 0, arrived, arrived + arrived * _CLOSED)
+        return number, arrived
+    looks = 0
+    closed = atomic_load(team, 0) // _CLOSED
+    while closed == 0:
+        _wait(looks)
+        looks += 1
+        closed = atomic_load(team, 0) // _CLOSED
+    return number, closed
+
+
+@inline
+def _wait(looks):
+    if looks < _SPINS:
+        _pause()
+    else:
+        _give_core_away()
+
+
+@inline
+def meet(team, n_members, meeting):
+    """Wait until all members have come to this meeting; they count from 1."""
+    if n_members > 1:
+        atomic_add(team, _MEETINGS, 1)
+        looks = 0
+        while atomic_load(team, _MEETINGS) < n_members * meeting:
+            _wait(looks)
+            looks += 1
+        if looks > _SPINS:
+            atomic_add(team, _MEETINGS + 1, 1)
+
+
+class Share(NamedTuple):
+    """What one member of a team computes of each step; a lone thread computes all."""
+
+    begin: int  # registers of units, from begin to end - 1
+    end: int
+    first_unit: int
+    n_own: int  # units
+    n_members: int
+    team: np.ndarray
+
+
+@inline
+def share_of(n_units, address, team, member, n_members):
+    """Return the share of a member."""
+    n_vectors, wide = vectors_for(n_units, address), lanes(address)
+    begin = part_start(n_vectors, n_members, member)
+    end = part_start(n_vectors, n_members, member + 1)
+    n_own = min(end * wide, n_units) - begin * wide
+    return Share(begin, end, begin * wide, n_own, n_members, team)
+
+
+@inline
+def meet_after(share, meeting):
+    """Wait for the other members; return the number of the next meeting."""
+    meet(share.team, share.n_members, meeting)
+    return meeting + 1
+
+
+@inline
+def place_of(team, patience, bounds, block, batch):
+    """Return which sequences an iteration of a parallel loop takes, and its team role.
+
+    Without a team it takes those of its block, alone.  In a team it takes its share of
+    all; one that came too late takes nothing.
+    """
+    if team.size == 0:
+        return bounds[block], bounds[block + 1], 0, 1
+    member, n_members = join(team, bounds.size - 1, patience)
+    if member >= n_members:
+        return 0, 0, 0, 1
+    return 0, batch, member, n_members
