@@ -253,6 +253,8 @@ def _share_of_panel(
     panel = bias_sum + panel_row
     padded_terms = panel + panel_size(panel)
     end_panel(panel)
+    if n_rows == 0:
+        fill(work, 0.0, (n_inputs + 1) * panel_row)
     if n_columns < panel_row:
         fill(padded_terms, 0.0, min(TERMS, n_rows) * panel_row)
     for row in range(0, n_rows, TERMS):
