@@ -7,7 +7,6 @@ holds it any more, its memory waits for the next of about its size.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from typing import NamedTuple
 
@@ -52,7 +51,9 @@ class _Lease:
 
 def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """Return an array with any content."""
-    n_bytes = math.prod(shape) * dtype.itemsize
+    n_bytes = dtype.itemsize
+    for n in shape:
+        n_bytes *= n
     if n_bytes < _SMALLEST:
         return np.empty(shape, dtype)
     size = _rounded(n_bytes)

@@ -49,7 +49,8 @@ def get_num_threads() -> int:
     >>> fastgru.get_num_threads() >= 1
     True
     """
-    return _available() if _limit is None else min(_limit, _available())
+    available = _available()
+    return available if _limit is None else min(_limit, available)
 
 
 def set_num_threads(n: int) -> None:

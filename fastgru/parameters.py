@@ -9,7 +9,7 @@ name is transposed back.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,16 +49,12 @@ class ParameterSet(Mapping[str, np.ndarray]):
         flat: np.ndarray | None = None,
     ) -> None:
         self.shapes = dict(shapes)
-        sizes = [math.prod(shape) for shape in self.shapes.values()]
-        self.flat = np.zeros(sum(sizes), dtype) if flat is None else flat
         self._places: dict[str, slice] = {}
-        self._stored: dict[str, np.ndarray] = {}
         begin = 0
-        for (name, shape), size in zip(self.shapes.items(), sizes, strict=True):
-            self._places[name] = slice(begin, begin + size)
-            stored = shape if isinstance(shape, RowMajor) else shape[::-1]
-            self._stored[name] = self.flat[self._places[name]].reshape(stored)
-            begin += size
+        for name, shape in self.shapes.items():
+            self._places[name] = slice(begin, begin + math.prod(shape))
+            begin = self._places[name].stop
+        self.flat = np.zeros(begin, dtype) if flat is None else flat
 
     # A mapping compares its values, which arrays do not do with one answer.
     __eq__ = object.__eq__
@@ -77,20 +73,24 @@ class ParameterSet(Mapping[str, np.ndarray]):
 
     def __getitem__(self, name: str) -> np.ndarray:
         """Return the array of a name in PyTorch's shape, a view."""
-        stored = self._stored[name]
+        stored = self.stored(name)
         return stored if isinstance(self.shapes[name], RowMajor) else stored.T
 
     def stored(self, name: str) -> np.ndarray:
         """Return an array as it is stored: C-contiguous."""
-        return self._stored[name]
+        shape = self.shapes[name]
+        stored = shape if isinstance(shape, RowMajor) else shape[::-1]
+        return self.flat[self._places[name]].reshape(stored)
+
+    def place(self, names: Sequence[str]) -> slice:
+        """Return where arrays that stand one after the other begin and end."""
+        return slice(self._places[names[0]].start, self._places[names[-1]].stop)
 
     def part(self, prefix: str) -> ParameterSet:
         """Return the arrays with a prefix, under names without it, sharing memory."""
         names = [name for name in self.shapes if name.startswith(prefix)]
         shapes = {name.removeprefix(prefix): self.shapes[name] for name in names}
-        place = slice(0, 0)
-        if names:
-            place = slice(self._places[names[0]].start, self._places[names[-1]].stop)
+        place = self.place(names) if names else slice(0, 0)
         return ParameterSet(shapes, self.dtype, self.flat[place])
 
     def like(self) -> ParameterSet:
@@ -99,8 +99,10 @@ class ParameterSet(Mapping[str, np.ndarray]):
 
     def empty_like(self) -> ParameterSet:
         """Return arrays of the same names and shapes with any content."""
-        flat = _buffers.empty(self.flat.shape, self.dtype)
-        return ParameterSet(self.shapes, self.dtype, flat)
+        like = ParameterSet.__new__(ParameterSet)
+        like.shapes, like._places = self.shapes, self._places
+        like.flat = _buffers.empty(self.flat.shape, self.flat.dtype)
+        return like
 
     def weights(self) -> list[slice]:
         """Return the stretches of the flat vector that hold weights (not biases)."""

@@ -433,10 +433,7 @@ def gru_backward(
     d_x,
     adds_d_x,
     d_h_0,
-    d_weight_ih,
-    d_weight_hh,
-    d_bias_ih,
-    d_bias_hh,
+    gradient,
     tape,
     states,
     seen,
@@ -457,7 +454,7 @@ def gru_backward(
     d_x : (rows, I), where a sequence has a step written, or added to with ``adds_d_x``;
         of 0 rows when not wanted
     d_h_0 : (B, H), written
-    d_weight_ih, d_weight_hh, d_bias_ih, d_bias_hh : written, stored like the parameters
+    gradient : 1-D, written: that of the parameters, in the order of ``pack_gru``
     tape, states, seen, inputs : of ``gru_forward``; the tape is overwritten
     d_output : (rows, any), H columns from ``column`` on are read, or of 0 rows: zeros
     d_h_n : (B, H), or of 0 rows: zeros
@@ -465,7 +462,7 @@ def gru_backward(
     sums : scratch of ``sums_size`` numbers
     """
     steps = read_steps(geometry)
-    n_inputs, n_rows = d_weight_ih.shape[0], start(steps, steps.n_steps)
+    n_inputs, n_rows = d_x.shape[1], start(steps, steps.n_steps)
     on_the_way = d_x[: d_x.shape[0] if _fills_tiles(steps) else 0]
     back_block(
         tape,
@@ -500,10 +497,9 @@ def gru_backward(
             d_h_0,
         )
     weight_gradient_share(
-        d_weight_ih,
-        d_weight_hh,
-        d_bias_ih,
-        d_bias_hh,
+        gradient,
+        n_inputs,
+        d_h_0.shape[1],
         tape,
         seen,
         inputs,
@@ -520,10 +516,7 @@ def gru_backward_parallel(
     d_x,
     adds_d_x,
     d_h_0,
-    d_weight_ih,
-    d_weight_hh,
-    d_bias_ih,
-    d_bias_hh,
+    gradient,
     tape,
     states,
     seen,
@@ -543,7 +536,7 @@ def gru_backward_parallel(
 ):
     """Do what ``gru_backward`` does, blocks or a team, then workers in parallel."""
     steps = read_steps(geometry)
-    n_inputs, n_rows = d_weight_ih.shape[0], start(steps, steps.n_steps)
+    n_inputs, n_rows = d_x.shape[1], start(steps, steps.n_steps)
     is_on_the_way = _fills_tiles(steps) and team.size == 0
     on_the_way = d_x[: d_x.shape[0] if is_on_the_way else 0]
     for block in prange(bounds.size - 1):
@@ -587,10 +580,9 @@ def gru_backward_parallel(
     for index in prange(n_workers):
         worker = np.int64(index)
         weight_gradient_share(
-            d_weight_ih,
-            d_weight_hh,
-            d_bias_ih,
-            d_bias_hh,
+            gradient,
+            n_inputs,
+            d_h_0.shape[1],
             tape,
             seen,
             inputs,

@@ -202,10 +202,14 @@ def _pack_input_reset_before(target, weights, n_rows, n_units):
 
 
 @helper
-def _pack_biases(target, bias_ih, bias_hh, n_units, reset_after):
+def _pack_biases(target, bias_ih, has_bias, n_units, reset_after):
+    """Pack the biases, those of the recurrent side standing behind the others."""
     wide = lanes(target)
     per_gate = vectors_for(n_units, target)
     fill(target, 0.0, 4 * per_gate * wide)
+    if not has_bias:
+        return
+    bias_hh = bias_ih + 3 * n_units
     for unit in range(n_units):
         vector, lane = unit // wide, unit % wide
         r = bias_ih[unit] + bias_hh[unit]
@@ -225,18 +229,21 @@ def _pack_biases(target, bias_ih, bias_hh, n_units, reset_after):
 
 
 @kernel
-def pack_gru(packed, weight_ih, weight_hh, bias_ih, bias_hh, reset_after):
+def pack_gru(packed, parameters, n_inputs, n_units, reset_after):
     """Write the packed weights of one direction of one layer.
 
     Parameters
     ----------
     packed : written, ``packed_size`` numbers
-    weight_ih, weight_hh : (I, 3H) and (H, 3H), C-contiguous; bias_ih, bias_hh : (3H,)
+    parameters : 1-D, one after the other weight_ih (I, 3H), weight_hh (H, 3H) and,
+        unless there are none, bias_ih (3H,) and bias_hh (3H,)
     reset_after : bool, which cell
     """
-    n_inputs, n_units = weight_ih.shape[0], weight_hh.shape[0]
     target = aligned(pointer(packed))
-    w, u = pointer(weight_ih), pointer(weight_hh)
+    w = pointer(parameters)
+    u = w + 3 * n_units * n_inputs
+    bias = u + 3 * n_units * n_units
+    has_bias = parameters.size > 3 * n_units * (n_inputs + n_units)
     recurrent = recurrent_weights(target, n_inputs, n_units)
     backward = backward_weights(target, n_inputs, n_units)
     row = 3 * n_units
@@ -255,8 +262,8 @@ def pack_gru(packed, weight_ih, weight_hh, bias_ih, bias_hh, reset_after):
         pack_transposed(backward_n, n_units, 0, u, n_units, row, 2 * n_units, n_units)
     _pack_biases(
         biases(target, n_inputs, n_units),
-        pointer(bias_ih),
-        pointer(bias_hh),
+        bias,
+        has_bias,
         n_units,
         reset_after,
     )

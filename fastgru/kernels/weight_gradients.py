@@ -8,7 +8,7 @@ those the total is compensated for what rounding cuts off.
 
 import numpy as np
 
-from fastgru._jit import Indices, Line, Table, compiled_once, helper, inline
+from fastgru._jit import Indices, Line, compiled_once, helper, inline
 from fastgru.kernels.products import (
     TERMS,
     copy_row,
@@ -59,6 +59,7 @@ def _gather_previous(target, states, steps, t, row, n_terms, n_units):
 def _share_of_product(
     gradient,
     bias_gradient,
+    wants_bias,
     sums,
     sums_row,
     a,
@@ -98,7 +99,7 @@ def _share_of_product(
         begin = panel_start(n_vectors, p) * wide
         width = panel_start(n_vectors, p + 1) - begin // wide
         place, bias_place = sums + begin, sums + n_rows * sums_row + begin
-        has_bias = tile_begin == 0
+        has_bias = wants_bias and tile_begin == 0
         pack_terms(
             panel,
             width,
@@ -143,10 +144,9 @@ def _share_of_product(
 
 @helper
 def _weight_gradient_share(
-    d_weight_ih,
-    d_weight_hh,
-    d_bias_ih,
-    d_bias_hh,
+    gradient,
+    n_inputs,
+    n_units,
     tape_array,
     seen,
     inputs,
@@ -167,7 +167,11 @@ def _weight_gradient_share(
     work : scratch of this worker: a panel of terms, and previous states gathered when
         lengths differ
     """
-    n_inputs, n_units = d_weight_ih.shape[0], d_weight_hh.shape[0]
+    d_weight_ih = pointer(gradient)
+    d_weight_hh = d_weight_ih + 3 * n_units * n_inputs
+    d_bias_ih = d_weight_hh + 3 * n_units * n_units
+    d_bias_hh = d_bias_ih + 3 * n_units
+    wants_bias = gradient.size > 3 * n_units * (n_inputs + n_units)
     tape = pointer(tape_array)
     panel = aligned(pointer(work))
     wide = lanes(panel)
@@ -200,8 +204,9 @@ def _weight_gradient_share(
         record = tape + row * 4 * n_units
         if begin < input_share:
             _share_of_product(
-                pointer(d_weight_ih),
-                pointer(d_bias_ih),
+                d_weight_ih,
+                d_bias_ih,
+                wants_bias,
                 input_sums,
                 sums_row,
                 pointer(inputs) + row * n_inputs,
@@ -227,8 +232,9 @@ def _weight_gradient_share(
                 )
                 previous = gathered
             _share_of_product(
-                pointer(d_weight_hh),
-                pointer(d_bias_hh),
+                d_weight_hh,
+                d_bias_hh,
+                wants_bias,
                 recurrent_sums,
                 sums_row,
                 previous,
@@ -248,8 +254,9 @@ def _weight_gradient_share(
             )
         if end > both_shares:
             _share_of_product(
-                pointer(d_weight_hh),
-                pointer(d_bias_hh),
+                d_weight_hh,
+                d_bias_hh,
+                wants_bias,
                 recurrent_sums + candidate_begin,
                 sums_row,
                 record,
@@ -271,10 +278,9 @@ def _weight_gradient_share(
 
 @compiled_once
 def weight_gradient_share(
-    d_weight_ih: Table,
-    d_weight_hh: Table,
-    d_bias_ih: Line,
-    d_bias_hh: Line,
+    gradient: Line,
+    n_inputs: int,
+    n_units: int,
     tape: Line,
     seen: Line,
     inputs: Line,
@@ -287,14 +293,13 @@ def weight_gradient_share(
     """Compute one worker's share of the gradients of the weights and biases."""
     steps = read_steps(geometry)
     n_rows = start(steps, steps.n_steps)
-    gathered = 0 if is_uniform(steps) else TERMS * d_weight_hh.shape[0]
+    gathered = 0 if is_uniform(steps) else TERMS * n_units
     size = panel_size(pointer(tape)) + gathered + slack(pointer(tape))
     work = np.empty(size, tape.dtype)
     _weight_gradient_share(
-        d_weight_ih,
-        d_weight_hh,
-        d_bias_ih,
-        d_bias_hh,
+        gradient,
+        n_inputs,
+        n_units,
         tape,
         seen,
         inputs,

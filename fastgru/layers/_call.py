@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,8 +11,7 @@ from fastgru.layers._checks import check_array, check_lengths, check_shape, read
 from fastgru.layers.geometry import Geometry
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """The checked sequences of one call, and the way back to the caller's axes."""
 
     rows: np.ndarray  # (rows, features), or tokens (rows,)
@@ -25,6 +23,13 @@ class Call:
     @classmethod
     def of(cls, x: np.ndarray, n_axes: int, lengths: Any, *, batch_first: bool) -> Call:
         """Check sequences of the right dtype; ``n_axes`` is that of a batch."""
+        if x.ndim == n_axes and lengths is None and x.flags.carray and x.size > 0:
+            # The usual case, with few words: a small call is mostly this.
+            shape = x.shape
+            n_steps, batch = shape[1::-1] if batch_first else shape[:2]
+            geometry = Geometry.equal(n_steps, batch, batch_first=batch_first)
+            rows = x.reshape(n_steps * batch, *shape[2:])
+            return cls(rows, geometry, shape[:2], False, True)
         if x.ndim not in (n_axes - 1, n_axes):
             raise ValueError(
                 f"x must have {n_axes} axes, or {n_axes - 1} for one sequence, "
@@ -39,10 +44,10 @@ class Call:
             raise ValueError(f"x must have at least 1 time step, got 0: shape {shape}")
         # An array that is contiguous with its first two axes swapped is read as it
         # stands.
-        turned = x.swapaxes(0, 1)
-        swapped = not x.flags.c_contiguous and turned.flags.c_contiguous
-        if swapped:
-            x, batch_first = turned, not batch_first
+        swapped = False
+        if not x.flags.c_contiguous and x.swapaxes(0, 1).flags.c_contiguous:
+            swapped, batch_first = True, not batch_first
+            x = x.swapaxes(0, 1)
         if lengths is None:
             geometry = Geometry.equal(n_steps, batch, batch_first=batch_first)
         else:
@@ -58,7 +63,8 @@ class Call:
 
     def to_user(self, rows: np.ndarray) -> np.ndarray:
         """Give a table of rows the caller's axes."""
-        array = rows.reshape(*self.shape, rows.shape[-1])
+        n_first, n_second = self.shape
+        array = rows.reshape(n_first, n_second, rows.shape[-1])
         if self.swapped:
             array = array.swapaxes(0, 1)
         return array if self.batched else array[:, 0]

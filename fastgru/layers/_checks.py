@@ -58,6 +58,8 @@ def check_dtype(value: Any) -> np.dtype:
 
 def check_array(name: str, value: Any, dtype: np.dtype) -> np.ndarray:
     """Return an array of exactly this dtype, or say what came instead."""
+    if type(value) is np.ndarray and value.dtype == dtype:
+        return value
     if not isinstance(value, np.ndarray):
         try:
             value = np.asarray(value)
@@ -145,5 +147,8 @@ def readable(array: np.ndarray) -> np.ndarray:
     Numba takes a read-only array for another type, which would compile everything
     again; kernels only read what passes through here.
     """
+    flags = array.flags
+    if flags.carray:  # C-contiguous, aligned and writable
+        return array
     array = np.ascontiguousarray(array)
     return array if array.flags.writeable else np.asarray(_Alias(array))

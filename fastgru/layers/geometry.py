@@ -6,6 +6,7 @@ The Python side of ``kernels.steps``: it makes the numbers that the kernels read
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -33,12 +34,13 @@ class Geometry:
     n_rows: int
     table: np.ndarray
 
-    @classmethod
-    def equal(cls, n_steps: int, batch: int, *, batch_first: bool) -> Geometry:
-        """Describe a 3-D array of equally long sequences."""
+    @staticmethod
+    @lru_cache(maxsize=256)
+    def equal(n_steps: int, batch: int, *, batch_first: bool) -> Geometry:
+        """Describe a 3-D array of equally long sequences; nobody may change it."""
         row_step, step = (n_steps, 1) if batch_first else (1, batch)
         table = np.array([n_steps, batch, 0, row_step, step, 0])
-        return cls(n_steps, batch, n_steps * batch, table)
+        return Geometry(n_steps, batch, n_steps * batch, table)
 
     @classmethod
     def padded(
@@ -71,15 +73,15 @@ class Geometry:
         table = np.concatenate([header, order, first[order], [0], starts])
         return cls(n_steps, batch, int(starts[-1]), table.astype(np.int64, copy=False))
 
-    @property
+    @cached_property
     def is_equal(self) -> bool:
         """Whether all sequences are equally long."""
-        return self.table[5] == 0
+        return bool(self.table[5] == 0)
 
-    @property
+    @cached_property
     def is_packed(self) -> bool:
         """Whether rows stand in the order in which kernels keep them: time-major."""
-        return self.is_equal and self.table[3] == 1 and self.table[4] == self.batch
+        return self.is_equal and self.table[3:5].tolist() == [1, self.batch]
 
     @property
     def order(self) -> np.ndarray:

@@ -181,6 +181,7 @@ class GRU(Layer):
             self.reset_after,
         )
         self._stack_settings = settings
+        self._output_size = settings.output_size
         parameters = drawn_parameters(
             settings.shapes(), self.initializer, self.dtype, random_state
         )
@@ -245,7 +246,7 @@ class GRU(Layer):
             If a shape, a dtype or a length does not fit; the message names what came.
         """
         call, states = self._check_call(x, h_0, lengths)
-        output = call.empty_rows(self._stack_settings.output_size, self.dtype)
+        output = call.empty_rows(self._output_size, self.dtype)
         h_n = self._stack.infer(
             call.rows, call.geometry, states, output, get_num_threads()
         )
@@ -306,7 +307,7 @@ class GRU(Layer):
         masks = check_masks(dropout_seed, sequence_ids, call.geometry.batch)
         output = None
         if not self._stack.shares_states(call.geometry):
-            output = call.empty_rows(self._stack_settings.output_size, self.dtype)
+            output = call.empty_rows(self._output_size, self.dtype)
         h_n, tape = self._stack.record(
             call.rows, call.geometry, states, output, masks, get_num_threads()
         )
@@ -347,11 +348,11 @@ class GRU(Layer):
                 "a GRU in a Network must not have batch_first=True: give batch_first "
                 "to the Network"
             )
-        return Form("step", self._stack_settings.output_size, self.dtype)
+        return Form("step", self._output_size, self.dtype)
 
     def _infer(self, rows: Rows, n_threads: int) -> Rows:
         assert rows.geometry is not None
-        shape = len(rows.values), self._stack_settings.output_size
+        shape = len(rows.values), self._output_size
         output = _buffers.empty(shape, self.dtype)
         self._stack.infer(rows.values, rows.geometry, None, output, n_threads)
         return Rows(output, rows.geometry)
@@ -363,7 +364,7 @@ class GRU(Layer):
         assert geometry is not None
         output = None
         if not self._stack.shares_states(geometry):
-            shape = len(rows.values), self._stack_settings.output_size
+            shape = len(rows.values), self._output_size
             output = _buffers.empty(shape, self.dtype)
         _, tape = self._stack.record(
             rows.values, geometry, None, output, masks, n_threads
@@ -429,7 +430,7 @@ class Pullback:
             )
         rows = None
         if d_output is not None:
-            size = layer._stack_settings.output_size
+            size = layer._output_size
             rows = call.from_user("d_output", d_output, size, layer.dtype)
         d_states = layer._states(call, "d_h_n", d_h_n)
         tape, self._tape = self._tape, None

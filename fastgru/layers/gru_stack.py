@@ -87,6 +87,7 @@ class GRUStack:
     def __init__(self, settings: StackSettings, parameters: ParameterSet) -> None:
         self.settings = settings
         self.dtype = parameters.dtype
+        self._n_states = settings.directions * settings.num_layers
         self.layers = [
             [
                 Recurrence(
@@ -131,14 +132,15 @@ class GRUStack:
         h_n : (D * L, B, H)
         """
         h_n = self._empty_states(geometry)
-        for layer, directions in enumerate(self.layers):
-            is_last = layer == self.settings.num_layers - 1
+        k = 0
+        for directions in self.layers:
+            is_last = directions is self.layers[-1]
             y: np.ndarray | None = output if is_last else self._empty_table(len(x))
             for d, recurrence in enumerate(directions):
-                k = layer * self.settings.directions + d
                 state = None if h_0 is None else h_0[k]
-                column = d * self.settings.hidden_size
+                column = d * recurrence.hidden_size
                 recurrence.infer(x, geometry, state, h_n[k], y, column, n_threads)
+                k += 1
             if y is not None:
                 x = y
         return h_n
@@ -237,9 +239,8 @@ class GRUStack:
         return d_h_0
 
     def _empty_states(self, geometry: Geometry) -> np.ndarray:
-        settings = self.settings
-        n = settings.directions * settings.num_layers
-        return _buffers.empty((n, geometry.batch, settings.hidden_size), self.dtype)
+        shape = (self._n_states, geometry.batch, self.settings.hidden_size)
+        return _buffers.empty(shape, self.dtype)
 
     def _empty_table(self, n_rows: int) -> np.ndarray:
         return _buffers.empty((n_rows, self.settings.output_size), self.dtype)

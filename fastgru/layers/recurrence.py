@@ -123,12 +123,16 @@ class Recurrence:
         backwards: bool = False,
     ) -> None:
         self.parameters = parameters
-        self.suffix = suffix
+        names = [name + suffix for name in NAMES if name + suffix in parameters]
+        self._place = parameters.place(names)
         self.reset_after = reset_after
         self.backwards = backwards
         rows, self.input_size = parameters[f"weight_ih{suffix}"].shape
         self.hidden_size = rows // 3
         self.dtype = parameters.dtype
+        # What kernels take for "not given" and "not wanted".
+        self._nothing = np.empty((0, self.hidden_size), self.dtype)
+        self._no_input = np.empty((0, self.input_size), self.dtype)
         size = packed_size(self.input_size, self.hidden_size, self.dtype.itemsize)
         self._packed = np.zeros(size, self.dtype)
         self._version = 0
@@ -136,28 +140,14 @@ class Recurrence:
 
     def pack(self) -> None:
         """Bring the packed weights up to date; called whenever parameters were set."""
-        stored = self._stored(self.parameters)
-        pack_gru(self._packed, *stored, self.reset_after)
+        own = self.parameters.flat[self._place]
+        sizes = self.input_size, self.hidden_size
+        pack_gru(self._packed, own, *sizes, self.reset_after)
         self._version += 1
-
-    def _stored(self, parameters: ParameterSet) -> list[np.ndarray]:
-        """Return the four arrays, zeros in place of biases that do not exist."""
-        names = [name + self.suffix for name in NAMES]
-        return [
-            parameters.stored(name)
-            if name in parameters
-            else np.zeros(3 * self.hidden_size, self.dtype)
-            for name in names
-        ]
 
     def empty(self, *shape: int) -> np.ndarray:
         """Return an array of this layer's dtype, not filled."""
         return _buffers.empty(shape, self.dtype)
-
-    @property
-    def nothing(self) -> np.ndarray:
-        """A table of no rows: what kernels take for "not given" and "not wanted"."""
-        return np.empty((0, self.hidden_size), self.dtype)
 
     def infer(
         self,
@@ -180,15 +170,19 @@ class Recurrence:
         """
         geometry = self._read(geometry)
         arguments = (
-            self.nothing if output is None else output,
+            self._nothing if output is None else output,
             column,
             h_n,
             x,
-            self.nothing if h_0 is None else h_0,
+            self._nothing if h_0 is None else h_0,
             self._packed,
             geometry.table,
         )
-        with parallel_region(self._worth(geometry, n_threads)) as granted:
+        n_threads = self._worth(geometry, n_threads)
+        if n_threads == 1:
+            gru_inference(*arguments, 0, geometry.batch, self.reset_after)
+            return
+        with parallel_region(n_threads) as granted:
             bounds, team = self._split(geometry, granted)
             if bounds.size == 2:
                 gru_inference(*arguments, 0, geometry.batch, self.reset_after)
@@ -231,7 +225,7 @@ class Recurrence:
             self.empty(n_rows * 4 * self.hidden_size + slack),
             states,
             states if mask is None else self.empty(states.size),
-            self.nothing if mask is None else mask,
+            self._nothing if mask is None else mask,
             self.empty(n_rows * self.input_size),
             self._version,
         )
@@ -240,16 +234,20 @@ class Recurrence:
             tape.states,
             tape.seen,
             tape.inputs,
-            self.nothing if output is None else output,
+            self._nothing if output is None else output,
             column,
             h_n,
             x,
-            self.nothing if h_0 is None else h_0,
+            self._nothing if h_0 is None else h_0,
             tape.mask,
             self._packed,
             geometry.table,
         )
-        with parallel_region(self._worth(geometry, n_threads)) as granted:
+        n_threads = self._worth(geometry, n_threads)
+        if n_threads == 1:
+            gru_forward(*arguments, 0, batch, self.reset_after)
+            return tape
+        with parallel_region(n_threads) as granted:
             bounds, team = self._split(geometry, granted)
             if bounds.size == 2:
                 gru_forward(*arguments, 0, batch, self.reset_after)
@@ -294,24 +292,23 @@ class Recurrence:
                 "the parameters were set after vjp recorded this tape; call vjp again"
             )
         geometry = tape.geometry
-        stored = self._stored(gradients)
+        gradient = gradients.flat[self._place]
         if geometry.n_rows == 0:
-            for gradient in stored:
-                gradient.fill(0.0)
+            gradient.fill(0.0)
             d_h_0[...] = 0.0 if d_h_n is None else d_h_n
             return
         arguments = (
-            np.empty((0, self.input_size), self.dtype) if d_x is None else d_x,
+            self._no_input if d_x is None else d_x,
             adds_d_x,
             d_h_0,
-            *stored,
+            gradient,
             tape.gates,
             tape.states,
             tape.seen,
             tape.inputs,
-            self.nothing if d_output is None else d_output,
+            self._nothing if d_output is None else d_output,
             column,
-            self.nothing if d_h_n is None else d_h_n,
+            self._nothing if d_h_n is None else d_h_n,
             tape.mask,
             self._packed,
             self.empty(
@@ -324,7 +321,11 @@ class Recurrence:
             ),
             geometry.table,
         )
-        with parallel_region(self._worth(geometry, n_threads)) as granted:
+        n_threads = self._worth(geometry, n_threads)
+        if n_threads == 1:
+            gru_backward(*arguments, self.reset_after)
+            return
+        with parallel_region(n_threads) as granted:
             if granted == 1:
                 gru_backward(*arguments, self.reset_after)
             else:
