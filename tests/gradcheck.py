@@ -77,31 +77,64 @@ def assert_gradients(actual, numeric, tolerance=TOLERANCE):
     return errors
 
 
-def check_gru(gru, x, h_0, d_output, d_h_n, lengths=None, tolerance=TOLERANCE):
-    """Check every gradient of a float64 `fastgru.GRU` by central differences.
+def check(model, tensors, forward, actual, tolerance=TOLERANCE):
+    """Check every gradient of a float64 layer or network by central differences.
 
-    Every entry of x, h_0 and each parameter is moved to both sides, the parameters
-    through ``load_state_dict``; the layer gets its own weights back at the end.
+    Parameters
+    ----------
+    model : object
+        Its parameters are moved through ``load_state_dict``; at the end it has its own
+        again.
+    tensors : dict of str to ndarray
+        What else is moved.
+    forward : callable
+        Takes ``tensors`` as keywords and returns the objective.
+    actual : dict of str to ndarray
+        The gradients to check, of all tensors and parameters.
 
     Returns
     -------
     dict of str to float
         The error of each tensor, by name.
     """
-    state = gru.state_dict()
-    tensors = {"x": x, "h_0": h_0, **state}
-    assert all(tensor.dtype == np.float64 for tensor in tensors.values())
+    state = model.state_dict()
+    moving = {**tensors, **state}
+    assert all(tensor.dtype == np.float64 for tensor in moving.values())
 
     def function(moved):
-        gru.load_state_dict({name: moved[name] for name in state})
-        output, h_n = gru(moved["x"], moved["h_0"], lengths)
+        model.load_state_dict({name: moved[name] for name in state})
+        return forward(**{name: moved[name] for name in tensors})
+
+    try:
+        numeric = central_differences(function, moving)
+    finally:
+        model.load_state_dict(state)
+    return assert_gradients(actual, numeric, tolerance)
+
+
+def check_gru(gru, x, h_0, d_output, d_h_n, lengths=None, **options):
+    """Check every gradient of a float64 `fastgru.GRU`; options as of its ``vjp``."""
+    _, _, pullback = gru.vjp(x, h_0, lengths, **options)
+    grads = pullback(d_output, d_h_n)
+
+    def forward(x, h_0):
+        # A call knows no dropout.
+        output, h_n, _ = gru.vjp(x, h_0, lengths, **options)
         return objective(output, h_n, d_output, d_h_n)
 
-    _, _, pullback = gru.vjp(x, h_0, lengths)
-    grads = pullback(d_output, d_h_n)
-    try:
-        numeric = central_differences(function, tensors)
-    finally:
-        gru.load_state_dict(state)
     actual = {"x": grads.x, "h_0": grads.h_0, **grads.parameters}
-    return assert_gradients(actual, numeric, tolerance)
+    return check(gru, {"x": x, "h_0": h_0}, forward, actual)
+
+
+def check_network(network, x, d_outputs, lengths=None, **options):
+    """Check every gradient of a float64 `fastgru.Network`, of x unless it is tokens."""
+    _, pullback = network.vjp(x, lengths, **options)
+    grads = pullback(d_outputs)
+
+    def forward(x=x):
+        outputs, _ = network.vjp(x, lengths, **options)
+        return float(np.sum(outputs * d_outputs))
+
+    if grads.x is None:
+        return check(network, {}, forward, dict(grads.parameters))
+    return check(network, {"x": x}, forward, {"x": grads.x, **grads.parameters})

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cases import BOTH_DTYPES
-from fastgru.parameters import ParameterSet
+from fastgru.parameters import ParameterSet, RowMajor
 from tolerances import assert_same_bits
 
 SHAPES = {
@@ -65,6 +65,44 @@ def test_a_flat_vector_can_be_given():
     assert parameters.flat is flat
 
 
+def test_a_row_major_array_is_stored_as_it_is():
+    parameters = ParameterSet({"bias": (3,), "table": RowMajor((4, 2))}, np.float32)
+    parameters.flat[...] = np.arange(11)
+    table = parameters["table"]
+    assert table.shape == (4, 2)
+    assert table.flags.c_contiguous
+    assert table.ravel().tolist() == list(range(3, 11))
+    assert parameters.stored("table") is table
+    assert parameters.part("ta")["ble"].tolist() == table.tolist()
+    assert parameters.like()["table"].flags.c_contiguous
+
+
+def test_it_is_a_mapping_that_nobody_can_add_to(parameters):
+    assert len(parameters) == 4
+    assert list(parameters) == list(parameters.keys()) == list(SHAPES)
+    assert "gru.bias" in parameters
+    assert "other" not in parameters
+    assert parameters.get("other") is None
+    for (name, array), other in zip(
+        parameters.items(), parameters.values(), strict=True
+    ):
+        np.testing.assert_array_equal(array, parameters[name])
+        np.testing.assert_array_equal(array, other)
+    assert set({**parameters}) == set(SHAPES)
+    with pytest.raises(KeyError):
+        parameters["other"]
+    with pytest.raises(TypeError):
+        parameters["gru.bias"] = np.zeros(6)
+    with pytest.raises(TypeError):
+        del parameters["gru.bias"]
+
+
+def test_it_is_equal_to_itself_only(parameters):
+    assert parameters == parameters
+    assert parameters != parameters.like()
+    assert {parameters: 1}[parameters] == 1
+
+
 @pytest.mark.parametrize("prefix", ["gru.", "dense."])
 def test_a_part_shares_its_numbers(parameters, prefix):
     part = parameters.part(prefix)
@@ -73,6 +111,22 @@ def test_a_part_shares_its_numbers(parameters, prefix):
         np.testing.assert_array_equal(part[name], parameters[prefix + name])
     part["bias"][1] = -1
     assert parameters[prefix + "bias"][1] == -1
+
+
+def test_a_part_that_nobody_has_is_empty(parameters):
+    part = parameters.part("other.")
+    assert list(part) == []
+    assert part.flat.size == 0
+    assert part.dtype == parameters.dtype
+
+
+def test_parts_lie_side_by_side(parameters):
+    gru, dense = parameters.part("gru."), parameters.part("dense.")
+    together = np.concatenate([gru.flat, dense.flat])
+    assert_same_bits("flat", together, parameters.flat)
+    gru.flat[...] = -1
+    assert (parameters["gru.weight"] == -1).all()
+    assert (parameters["dense.weight"] >= 0).all()
 
 
 def test_like_has_numbers_of_its_own(parameters):

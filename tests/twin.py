@@ -1,6 +1,75 @@
-"""The same training in PyTorch: the oracle of whole fits."""
+"""The same in PyTorch, which need not be installed: a second oracle."""
 
 import math
+
+import numpy as np
+
+
+def torch_gru(case, dtype=np.float64):
+    """Build torch's layer with the settings and weights of a case."""
+    import torch
+
+    gru = torch.nn.GRU(
+        case.gru.input_size,
+        case.gru.hidden_size,
+        case.gru.num_layers,
+        bias=case.gru.bias,
+        batch_first=case.gru.batch_first,
+        bidirectional=case.gru.bidirectional,
+    )
+    return load_state_dict(gru, case.gru.state_dict(), dtype)
+
+
+def load_state_dict(module, arrays, dtype=np.float64):
+    """Give a module arrays of exactly its names, in order; returns the module."""
+    assert tuple(module.state_dict()) == tuple(arrays)
+    state = {name: to_torch(array, dtype) for name, array in arrays.items()}
+    module.to(state[next(iter(state))].dtype).load_state_dict(state)
+    return module
+
+
+def to_torch(array, dtype=np.float64, **options):
+    """Copy an array to a tensor."""
+    import torch
+
+    return torch.tensor(np.asarray(array, dtype), **options)
+
+
+def run_torch(case, dtype=np.float64):
+    """Give torch's results under the names of `cases.run_layer`.
+
+    Lengths must be at least 1, the longest that of x.
+    """
+    import torch
+
+    torch.set_num_threads(1)  # the tensors are tiny
+    gru = torch_gru(case, dtype)
+    x = to_torch(case.x, dtype, requires_grad=True)
+    h_0, given = None, {}
+    if case.h_0 is not None:
+        h_0 = to_torch(case.h_0, dtype, requires_grad=True)
+        given = {"h_0": h_0}
+    if case.lengths is None:
+        output, h_n = gru(x, h_0)
+    else:
+        packed = torch.nn.utils.rnn.pack_padded_sequence(
+            x,
+            torch.as_tensor(case.lengths),
+            batch_first=gru.batch_first,
+            enforce_sorted=False,
+        )
+        packed, h_n = gru(packed, h_0)
+        output, _ = torch.nn.utils.rnn.pad_packed_sequence(
+            packed, batch_first=gru.batch_first
+        )
+    cotangents = [to_torch(case.d_output, dtype), to_torch(case.d_h_n, dtype)]
+    torch.autograd.backward([output, h_n], cotangents)
+    gradients = {"x": x, **given, **dict(gru.named_parameters())}
+    return {
+        "output": output.detach().numpy(),
+        "h_n": h_n.detach().numpy(),
+        **{f"d_{name}": t.grad.numpy() for name, t in gradients.items()},
+    }
 
 
 class Twin:
@@ -9,18 +78,17 @@ class Twin:
     Parameters
     ----------
     initial : dict of str to ndarray
-        First parameters: ``gru.weight_ih_l0`` and so on, ``dense.weight``,
-        ``dense.bias``.
+        First parameters of a ``Network`` of GRU, Pooling and Dense.
     """
 
     def __init__(self, initial):
         import torch
 
-        n_outputs, hidden_size = initial["dense.weight"].shape
-        input_size = initial["gru.weight_ih_l0"].shape[1]
+        n_outputs, hidden_size = initial["2.weight"].shape
+        input_size = initial["0.weight_ih_l0"].shape[1]
         self.gru = torch.nn.GRU(input_size, hidden_size, dtype=torch.float64)
         self.dense = torch.nn.Linear(hidden_size, n_outputs, dtype=torch.float64)
-        self.modules = {"gru": self.gru, "dense": self.dense}
+        self.modules = {"0": self.gru, "2": self.dense}
         for prefix, module in self.modules.items():
             module.load_state_dict(
                 {
@@ -103,4 +171,4 @@ class Twin:
 def first_parameters(estimator, X, y):
     """Give the parameters that an estimator starts from: a step of next to nothing."""
     estimator.set_params(learning_rate_init=1e-300, max_iter=1)
-    return estimator.fit(X, y)._network.parameters.copy_out()
+    return estimator.fit(X, y)._network.state_dict()

@@ -13,8 +13,17 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 
 import fastgru
-from cases import BOTH_CELLS, BOTH_DTYPES, random_state_dict
+from cases import (
+    BOTH_CELLS,
+    BOTH_DTYPES,
+    STACKS,
+    assert_same_results,
+    make_case,
+    random_state_dict,
+    run_layer,
+)
 from children import run_python
+from networks import EACH_NETWORK, draw_inputs, make_network
 from problems import classifier, draw_classes, last_sums, pad, regressor
 from tolerances import assert_same_bits
 
@@ -63,7 +72,7 @@ def digest_in_another_process(path, inputs, expression):
     return run_python(code, path, path.with_suffix(".npy"), expression).strip()
 
 
-# -- the layer --
+# -- layers --
 
 
 @BOTH_CELLS
@@ -82,12 +91,107 @@ def test_a_layer_comes_back(path, batch_first, dtype, reset_after, rng):
         assert_same_bits("result", result, array)
 
 
+@BOTH_CELLS
+@BOTH_DTYPES
+@pytest.mark.parametrize("stack", STACKS.values(), ids=STACKS)
+def test_a_stack_comes_back(path, stack, dtype, reset_after):
+    options = {"dtype": dtype, "reset_after": reset_after, "lengths": "ragged"}
+    case = make_case((5, 4, 3, 7), **options, **stack)
+    loaded = save_and_load(case.gru, path)
+    assert loaded.settings() == case.gru.settings()
+    assert_same_results(run_layer(case.but(gru=loaded)), run_layer(case))
+
+
+def test_every_setting_comes_back(path):
+    settings = {
+        "input_size": 3,
+        "hidden_size": 5,
+        "num_layers": 2,
+        "bias": False,
+        "batch_first": True,
+        "dropout": 0.1,
+        "bidirectional": True,
+        "recurrent_dropout": 1 / 3,
+        "reset_after": False,
+        "initializer": "glorot_orthogonal",
+        "dtype": "float64",
+    }
+    assert save_and_load(fastgru.GRU(**settings), path).settings() == settings
+
+
+@BOTH_DTYPES
+@pytest.mark.parametrize(
+    ("cls", "arguments"),
+    [
+        (fastgru.GRUCell, {"input_size": 3, "hidden_size": 5}),
+        (
+            fastgru.GRUCell,
+            {"input_size": 3, "hidden_size": 5, "bias": False, "reset_after": False},
+        ),
+        (fastgru.Embedding, {"n_tokens": 3, "embedding_dim": 5}),
+        (fastgru.Dense, {"input_size": 3, "output_size": 5, "activation": "tanh"}),
+        (fastgru.Dense, {"input_size": 3, "output_size": 5, "bias": False}),
+        (fastgru.Pooling, {"how": "max"}),
+        (fastgru.Pooling, {"how": "attention", "n_features": 3}),
+    ],
+    ids=str,
+)
+def test_other_layers_come_back(path, cls, arguments, dtype):
+    layer = cls(**arguments, dtype=dtype, random_state=0)
+    loaded = save_and_load(layer, path)
+    assert type(loaded) is cls
+    assert loaded.settings() == layer.settings()
+    assert loaded.settings().items() >= arguments.items()
+    expected = layer.state_dict()
+    assert list(loaded.state_dict()) == list(expected)
+    for name, array in loaded.state_dict().items():
+        assert_same_bits(name, array, expected[name])
+
+
+def test_a_layer_without_parameters_comes_back(path):
+    assert repr(save_and_load(fastgru.Dropout(0.25), path)) == "Dropout(rate=0.25)"
+
+
+def test_a_loaded_cell_gives_the_same_bits(path, rng):
+    cell = fastgru.GRUCell(3, 5, random_state=0)
+    x, h = (rng.standard_normal((4, n)).astype(np.float32) for n in (3, 5))
+    assert_same_bits("h", save_and_load(cell, path)(x, h), cell(x, h))
+
+
 def test_another_process_computes_the_same_bits_with_a_layer(path, rng):
     gru = make_gru()
     fastgru.save(gru, path)
     x = rng.standard_normal((7, 4, 3)).astype(np.float32)
     found = digest_in_another_process(path, x, "model(x)[0]")
     assert found == digest(gru(x)[0])
+
+
+# -- networks --
+
+
+@EACH_NETWORK
+@BOTH_DTYPES
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_a_network_comes_back(path, kind, batch_first, dtype):
+    network = make_network(kind, dtype=dtype, batch_first=batch_first)
+    loaded = save_and_load(network, path)
+    assert type(loaded) is fastgru.Network
+    assert repr(loaded) == repr(network)
+    expected = network.state_dict()
+    assert list(loaded.state_dict()) == list(expected)
+    for name, array in loaded.state_dict().items():
+        assert_same_bits(name, array, expected[name])
+    x = draw_inputs(kind, 4, 4, dtype=dtype)
+    assert_same_bits("outputs", loaded(x, [4, 0, 2, 1]), network(x, [4, 0, 2, 1]))
+    results = [n.vjp(x, dropout_seed=5)[0] for n in (loaded, network)]
+    assert_same_bits("outputs under dropout", *results)
+
+
+def test_another_process_computes_the_same_bits_with_a_network(path):
+    network, x = make_network("tokens"), draw_inputs("tokens", 5, 4)
+    fastgru.save(network, path)
+    found = digest_in_another_process(path, x, "model(x, [5, 0, 2, 4])")
+    assert found == digest(network(x, [5, 0, 2, 4]))
 
 
 # -- estimators --
@@ -209,7 +313,7 @@ def test_paths_may_be_text(path, as_text):
 @pytest.mark.parametrize("model", [None, {"a": 1}, LinearRegression()], ids=repr)
 def test_other_objects_are_refused(path, model):
     name = type(model).__name__
-    message = rf"expected a GRU, GRUClassifier or GRURegressor, got .*\.{name}"
+    message = rf"expected a layer, a Network, or a GRUClassifier .*, got .*\.{name}"
     with pytest.raises(TypeError, match=message):
         fastgru.save(model, path)
     assert not path.exists()
@@ -221,6 +325,9 @@ def test_a_subclass_is_refused(path):
 
     with pytest.raises(TypeError, match="got .*Special"):
         fastgru.save(Special(3, 5), path)
+    with pytest.raises(TypeError, match="Special"):
+        fastgru.save(fastgru.Network([Special(3, 5)]), path)
+    assert not path.exists()
 
 
 def test_unfitted_estimators_are_refused(path):
@@ -278,8 +385,12 @@ def test_every_changed_byte_is_refused(path, change):
         content[place] ^= change
 
 
-def test_every_changed_byte_of_an_estimators_file_is_refused(path):
-    model = classifier(1, max_iter=1).fit([x[:, :1] for x in X], Y)
+@pytest.mark.parametrize("kind", ["estimator", "network"])
+def test_every_changed_byte_of_a_larger_file_is_refused(path, kind):
+    if kind == "estimator":
+        model = classifier(1, max_iter=1).fit([x[:, :1] for x in X], Y)
+    else:
+        model = make_network("last of steps")
     fastgru.save(model, path)
     content = bytearray(path.read_bytes())
     for place in range(len(content)):
@@ -319,7 +430,46 @@ def test_only_known_classes_are_made(path, name):
         fastgru.load(path)
 
 
-@pytest.mark.parametrize("field", ["settings", "sizes", "form", "fitted", "classes"])
+@pytest.mark.parametrize(
+    "name", ["os.system", "GRUClassifier", "Network", None], ids=repr
+)
+def test_only_known_layers_are_made(path, name):
+    fastgru.save(make_network("tokens"), path)
+    rewrite(path, lambda description: description["layers"][2].update({"class": name}))
+    with pytest.raises(ValueError, match="does not describe a model"):
+        fastgru.load(path)
+
+
+@pytest.mark.parametrize("field", ["layers", "batch_first"])
+def test_a_networks_description_without_a_part_is_refused(path, field):
+    fastgru.save(make_network("tokens"), path)
+    rewrite(path, lambda description: description.pop(field))
+    with pytest.raises(ValueError, match="does not describe a model"):
+        fastgru.load(path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"hidden_size": 6}, "must have shape"),
+        ({"num_layers": 2}, "missing.*weight_ih_l1"),
+        ({"bias": False}, "unexpected.*bias_ih_l0"),
+        ({"dtype": "float64"}, "must have dtype float64"),
+        ({"hidden_size": 10**7}, "model"),
+        ({"hidden_size": "5"}, "model"),
+        ({"other": 5}, "model"),
+        ({"random_state": 5}, "model"),
+    ],
+    ids=str,
+)
+def test_settings_that_do_not_fit_the_weights_are_refused(path, settings, message):
+    fastgru.save(make_gru(), path)
+    rewrite(path, lambda description: description["settings"].update(settings))
+    with pytest.raises(ValueError, match=message):
+        fastgru.load(path)
+
+
+@pytest.mark.parametrize("field", ["settings", "network", "form", "fitted", "classes"])
 def test_a_description_without_a_part_is_refused(path, field):
     fastgru.save(classifier(max_iter=1).fit(X, Y), path)
     rewrite(path, lambda description: description.pop(field))
@@ -330,7 +480,9 @@ def test_a_description_without_a_part_is_refused(path, field):
 def test_loading_runs_nothing(path, tmp_path):
     # Python reports to a hook whatever is compiled, run, imported or unpickled.
     layer, model = tmp_path / "layer", tmp_path / "classifier"
+    network = tmp_path / "network"
     fastgru.save(make_gru(), layer)
+    fastgru.save(make_network("tokens"), network)
     fastgru.save(classifier(max_iter=1).fit(X, np.array(["a", "b"])[Y]), model)
     code = """
         import sys
@@ -351,19 +503,14 @@ def test_loading_runs_nothing(path, tmp_path):
         armed = False
         print(*events)
     """
-    assert run_python(code, layer, model).split() == []
+    assert run_python(code, layer, network, model).split() == []
 
 
 def test_files_hold_no_pickle(path):
     fastgru.save(classifier(max_iter=1).fit(X, np.array(["a", "b"])[Y]), path)
     tensors = load_file(path)
-    assert sorted(tensors) == sorted(
-        [
-            *(f"gru.{n}_l0" for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")),
-            "dense.weight",
-            "dense.bias",
-        ]
-    )
+    names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+    assert set(tensors) == {*(f"0.{name}" for name in names), "2.weight", "2.bias"}
 
 
 # -- all or nothing --

@@ -1,5 +1,8 @@
 """The same bits, whatever a row's batch, the threads or the memory it comes in."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,19 +10,27 @@ from hypothesis import strategies as st
 
 import fastgru
 from cases import (
+    ANY_CASE,
     BOTH_CELLS,
     BOTH_DTYPES,
+    EACH_STACK,
     LENGTHS,
+    OF_ROWS,
+    STACKS,
+    about,
     assert_same_results,
     batch_first_twin,
     drawn_cases,
     make_case,
     named_gradients,
     num_threads,
+    run_inference,
     run_layer,
     take_rows,
+    time_major,
     valid_steps,
 )
+from children import PACKAGE, run_python
 from tolerances import assert_same_bits
 
 # Enough work for each of two threads, in as many different cuts.
@@ -29,22 +40,25 @@ SHAPES_FOR_THREADS = [
     (3, 300, 5, 17),
     (100, 1, 64, 128),
     (50, 3, 16, 32),
+    (30, 7, 13, 50),
     (9, 16, 50, 257),
 ]
 
 
-# -- the same bits --
+def without_dropout(case):
+    """Copy a case so that its results are those of a call."""
+    return case.but(dropout_seed=None)
 
 
-@given(case=drawn_cases(np.float32) | drawn_cases(np.float64))
+# -- the batch around a row --
+
+
+@given(case=ANY_CASE)
 def test_inference_gives_the_bits_of_vjp(case):
-    output, h_n = case.gru(case.x, case.h_0, case.lengths)
-    results = run_layer(case)
-    assert_same_bits("output", output, results["output"])
-    assert_same_bits("h_n", h_n, results["h_n"])
+    assert_same_results(run_inference(case), run_layer(without_dropout(case)))
 
 
-@given(case=drawn_cases(np.float32) | drawn_cases(np.float64), data=st.data())
+@given(case=ANY_CASE, data=st.data())
 def test_a_row_does_not_depend_on_its_batch(case, data):
     # Rows in any order, some of them twice, behind as little padding as they need.
     B = case.x.shape[1]
@@ -60,15 +74,44 @@ def test_a_row_does_not_depend_on_its_batch(case, data):
 
 @BOTH_CELLS
 @BOTH_DTYPES
-def test_each_row_alone_gives_its_bits_in_the_batch(dtype, reset_after):
-    case = make_case(
-        (7, 37, 13, 50), dtype=dtype, reset_after=reset_after, lengths="ragged"
-    )
+@pytest.mark.parametrize("kind", [{}, STACKS["dropout"]], ids=["layer", "stack"])
+def test_each_row_alone_gives_its_bits_in_the_batch(kind, dtype, reset_after):
+    options = {"dtype": dtype, "reset_after": reset_after, "lengths": "ragged"}
+    case = make_case((7, 37, 13, 50), **options, **kind)
     whole = run_layer(case)
     for row in range(37):
         alone = run_layer(take_rows(case, [row]))
-        for name in ("output", "h_n", "d_x", "d_h_0"):
+        for name in OF_ROWS:
             assert_same_bits(f"{name} of {row}", alone[name], whole[name][:, [row]])
+
+
+@given(case=ANY_CASE, n_more=st.integers(1, 7))
+def test_padding_does_not_matter(case, n_more):
+    T, B, _ = case.x.shape
+
+    def pad(array):
+        return np.pad(array, [(0, n_more), (0, 0), (0, 0)], constant_values=np.nan)
+
+    lengths = np.full(B, T) if case.lengths is None else case.lengths
+    padded = case.but(x=pad(case.x), d_output=pad(case.d_output), lengths=lengths)
+    results, expected = run_layer(padded), run_layer(case)
+    for name in ("output", "d_x"):
+        assert not np.any(results[name][T:])
+        results[name] = results[name][:T]
+    assert_same_results(results, expected)
+
+
+# -- threads --
+
+
+def assert_threads_do_not_matter(case):
+    """Compare all results on 1 thread with those on 2."""
+    with num_threads(1):
+        expected, inferred = run_layer(case), run_inference(case)
+    for in_teams in (False, True):
+        with num_threads(2, in_teams=in_teams), about(f"{in_teams=}"):
+            assert_same_results(run_layer(case), expected)
+            assert_same_results(run_inference(case), inferred)
 
 
 @BOTH_CELLS
@@ -80,14 +123,46 @@ def test_results_do_not_depend_on_the_number_of_threads(
     shape, lengths, dtype, reset_after
 ):
     case = make_case(shape, reset_after=reset_after, dtype=dtype, lengths=lengths)
-    results = {}
-    for n in (1, 2):
-        with num_threads(n):
-            results[n] = run_layer(case)
-            output, h_n = case.gru(case.x, case.h_0, case.lengths)
-        assert_same_bits(f"output on {n}", output, results[n]["output"])
-        assert_same_bits(f"h_n on {n}", h_n, results[n]["h_n"])
-    assert_same_results(results[2], results[1])
+    assert_threads_do_not_matter(case)
+
+
+@given(case=ANY_CASE)
+@pytest.mark.usefixtures("two_threads")
+def test_results_do_not_depend_on_the_number_of_threads_anywhere(case):
+    assert_threads_do_not_matter(case)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_three_threads_give_the_bits_of_one():
+    # Numba has as many threads as its process was started with.
+    code = """
+        import itertools
+        import numpy as np
+        from cases import STACKS, make_case, num_threads, run_layer
+
+        n_compared = 0
+        kinds = [{}, STACKS["dropout"]]
+        shapes = [(5, 4, 2, 3), (13, 37, 13, 50), (150, 2, 8, 33)]
+        for kind, shape, lengths, dtype, reset_after in itertools.product(
+            kinds, shapes, [None, "ragged"], [np.float32, np.float64], [True, False]
+        ):
+            options = {"lengths": lengths, "dtype": dtype, "reset_after": reset_after}
+            case = make_case(shape, **options, **kind)
+            with num_threads(1):
+                expected = run_layer(case)
+            for n, in_teams in itertools.product((2, 3), (False, True)):
+                with num_threads(n, in_teams=in_teams):
+                    results = run_layer(case)
+                for name, array in results.items():
+                    same = array.tobytes() == expected[name].tobytes()
+                    assert same, f"{name} on {n} threads of {case}, {in_teams=}"
+                    n_compared += 1
+        print(n_compared)
+    """
+    folders = PACKAGE.parent, Path(__file__).parents[1]
+    path = os.pathsep.join(map(str, folders))
+    printed = run_python(code, PYTHONPATH=path, NUMBA_NUM_THREADS="3")
+    assert int(printed) > 500
 
 
 @pytest.mark.usefixtures("two_threads")
@@ -99,50 +174,83 @@ def test_a_call_leaves_the_number_of_threads_alone():
             assert fastgru.get_num_threads() == n
 
 
-@given(case=drawn_cases(np.float32) | drawn_cases(np.float64))
+# -- other ways to ask for the same --
+
+
+@given(case=ANY_CASE)
 def test_batch_first_gives_the_same_bits(case):
     twin = batch_first_twin(case)
     results = run_layer(twin)
-    for name in ("output", "d_x"):
-        results[name] = results[name].swapaxes(0, 1)
+    assert_same_results(time_major(results), run_layer(case))
+    inference = run_inference(twin)
+    assert inference["output"].shape == results["output"].shape
+    assert_same_results(inference, run_layer(without_dropout(twin)))
+
+
+@given(case=ANY_CASE)
+def test_swapped_axes_give_the_bits_of_a_copy(case):
+    # What a caller of the other layout has at hand: x.swapaxes(0, 1), not a copy.
+    swapped = case.but(
+        x=_batch_and_time_swapped(case.x),
+        d_output=_batch_and_time_swapped(case.d_output),
+    )
+    results = run_layer(swapped)
     assert_same_results(results, run_layer(case))
-    output, h_n = twin.gru(twin.x, twin.h_0, twin.lengths)
-    assert_same_bits("output", output.swapaxes(0, 1), results["output"])
-    assert_same_bits("h_n", h_n, results["h_n"])
+    assert_same_results(run_inference(swapped), run_inference(case))
 
 
 @BOTH_CELLS
 @BOTH_DTYPES
+@pytest.mark.parametrize("kind", [{}, STACKS["dropout"]], ids=["layer", "stack"])
 @pytest.mark.parametrize("batch_first", [False, True])
 def test_one_sequence_without_batch_axis_gives_the_same_bits(
-    batch_first, dtype, reset_after
+    batch_first, kind, dtype, reset_after
 ):
-    case = make_case((11, 1, 13, 17), dtype=dtype, reset_after=reset_after)
+    case = make_case((11, 1, 13, 17), dtype=dtype, reset_after=reset_after, **kind)
     gru = batch_first_twin(case).gru if batch_first else case.gru
-    results = run_layer(
-        case.but(
-            gru=gru,
-            x=case.x[:, 0],
-            h_0=case.h_0[:, 0],
-            d_output=case.d_output[:, 0],
-            d_h_n=case.d_h_n[:, 0],
-        )
-    )
     expected = run_layer(case)
-    for name in ("output", "h_n", "d_x", "d_h_0"):
+    names = ("x", "h_0", "d_output", "d_h_n")
+    alone = case.but(gru=gru, **{name: getattr(case, name)[:, 0] for name in names})
+    for name in OF_ROWS:
         expected[name] = expected[name][:, 0]
-    assert_same_results(results, expected)
-    output, h_n = gru(case.x[:, 0], case.h_0[:, 0])
-    assert_same_bits("output", output, expected["output"])
-    assert_same_bits("h_n", h_n, expected["h_n"])
+    assert_same_results(run_layer(alone), expected)
+    expected = {name: a[:, 0] for name, a in run_inference(case).items()}
+    assert_same_results(run_inference(alone), expected)
 
 
 @BOTH_CELLS
 @BOTH_DTYPES
-def test_what_is_left_out_means_zeros_and_full_length(dtype, reset_after):
-    case = make_case((6, 5, 3, 17), dtype=dtype, reset_after=reset_after)
+@pytest.mark.parametrize("length", [0, 1, 4, 6])
+def test_one_sequence_without_batch_axis_may_have_a_length(length, dtype, reset_after):
+    kind = STACKS["2 bidirectional layers"]
+    case = make_case((6, 1, 5, 17), dtype=dtype, reset_after=reset_after, **kind)
+    case = case.but(lengths=[length])
+    names = ("x", "h_0", "d_output", "d_h_n")
+    alone = case.but(**{name: getattr(case, name)[:, 0] for name in names})
+    expected = run_layer(case)
+    for name in OF_ROWS:
+        expected[name] = expected[name][:, 0]
+    assert_same_results(run_layer(alone), expected)
+
+
+@given(case=drawn_cases(np.float32, max_directions=1))
+def test_steps_one_by_one_give_the_bits_of_the_sequence(case):
+    expected, h = run_inference(case.but(lengths=None)), case.h_0
+    for t, x_t in enumerate(case.x):
+        output, h = case.gru(x_t[np.newaxis], h)
+        assert_same_bits(f"output at {t}", output[0], expected["output"][t])
+    assert_same_bits("h_n", h, expected["h_n"])
+
+
+@BOTH_CELLS
+@BOTH_DTYPES
+@EACH_STACK
+def test_what_is_left_out_means_zeros_and_full_length(stack, dtype, reset_after):
+    case = make_case((6, 5, 3, 17), dtype=dtype, reset_after=reset_after, **stack)
     B = case.x.shape[1]
-    explicit = case.but(h_0=np.zeros_like(case.h_0), lengths=np.full(B, 6))
+    explicit = case.but(
+        h_0=np.zeros_like(case.h_0), lengths=np.full(B, 6), sequence_ids=np.arange(B)
+    )
     assert_same_results(run_layer(case.but(h_0=None)), run_layer(explicit))
 
     zeros = np.zeros_like(case.d_output)
@@ -153,11 +261,14 @@ def test_what_is_left_out_means_zeros_and_full_length(dtype, reset_after):
     assert_same_results(
         run_layer(case.but(d_h_n=None)), run_layer(case.but(d_h_n=zeros))
     )
-    _, _, pullback = case.gru.vjp(case.x)
+    _, _, pullback = case.gru.vjp(case.x, **case.options)
     assert_same_results(
-        named_gradients(pullback(case.d_output)),
+        named_gradients(pullback(case.d_output), case),
         run_layer(case.but(h_0=None, d_h_n=None)),
     )
+    for name, array in run_layer(case.but(d_output=None, d_h_n=None)).items():
+        if name not in ("output", "h_n"):
+            assert not np.any(array), name
 
 
 # -- arrays of the caller --
@@ -197,6 +308,8 @@ def _unaligned(array):
 
 @BOTH_CELLS
 @BOTH_DTYPES
+@LENGTHS
+@pytest.mark.parametrize("kind", [{}, STACKS["dropout"]], ids=["layer", "stack"])
 @pytest.mark.parametrize(
     "layout",
     [
@@ -208,17 +321,13 @@ def _unaligned(array):
         _unaligned,
     ],
 )
-def test_memory_layout_does_not_matter(layout, dtype, reset_after):
-    plain = make_case(
-        (6, 13, 5, 17), dtype=dtype, reset_after=reset_after, lengths="ragged"
-    )
+def test_memory_layout_does_not_matter(layout, kind, lengths, dtype, reset_after):
+    options = {"dtype": dtype, "reset_after": reset_after, "lengths": lengths}
+    plain = make_case((6, 13, 5, 17), **options, **kind)
     names = ("x", "h_0", "d_output", "d_h_n")
     case = plain.but(**{name: layout(getattr(plain, name)) for name in names})
-    plain_results = run_layer(plain)
-    assert_same_results(run_layer(case), plain_results)
-    output, h_n = case.gru(case.x, case.h_0, case.lengths)
-    assert_same_bits("output", output, plain_results["output"])
-    assert_same_bits("h_n", h_n, plain_results["h_n"])
+    assert_same_results(run_layer(case), run_layer(plain))
+    assert_same_results(run_inference(case), run_inference(plain))
 
 
 @BOTH_DTYPES
@@ -235,9 +344,12 @@ def test_broadcast_arrays_are_taken(dtype):
 
 @BOTH_CELLS
 @LENGTHS
-def test_arrays_of_the_caller_are_left_alone(lengths, reset_after):
-    case = make_case((6, 13, 5, 17), reset_after=reset_after, lengths=lengths)
-    names = ["x", "h_0", "d_output", "d_h_n"] + ([] if lengths is None else ["lengths"])
+@EACH_STACK
+def test_arrays_of_the_caller_are_left_alone(stack, lengths, reset_after):
+    case = make_case((6, 13, 5, 17), reset_after=reset_after, lengths=lengths, **stack)
+    case = case.but(sequence_ids=np.arange(13))
+    names = ["x", "h_0", "d_output", "d_h_n", "sequence_ids"]
+    names += [] if lengths is None else ["lengths"]
     before = {name: getattr(case, name).copy() for name in names}
     run_layer(case)
     case.gru(case.x, case.h_0, case.lengths)
@@ -248,14 +360,18 @@ def test_arrays_of_the_caller_are_left_alone(lengths, reset_after):
 @BOTH_CELLS
 @LENGTHS
 @pytest.mark.parametrize("B", [1, 13])
-def test_changing_arrays_after_vjp_does_not_change_gradients(B, lengths, reset_after):
-    case = make_case((6, B, 5, 17), reset_after=reset_after, lengths=lengths)
+@pytest.mark.parametrize("kind", [{}, *STACKS.values()], ids=["1 layer", *STACKS])
+def test_changing_arrays_after_vjp_does_not_change_gradients(
+    kind, B, lengths, reset_after
+):
+    case = make_case((6, B, 5, 17), reset_after=reset_after, lengths=lengths, **kind)
     expected = run_layer(case)
-    x, h_0 = case.x.copy(), case.h_0.copy()
+    x, h_0, ids = case.x.copy(), case.h_0.copy(), np.arange(B)
     row_lengths = None if lengths is None else case.lengths.copy()
-    output, h_n, pullback = case.gru.vjp(x, h_0, row_lengths)
-    for array in (x, h_0, output, h_n, row_lengths):
+    options = {"dropout_seed": case.dropout_seed, "sequence_ids": ids}
+    output, h_n, pullback = case.gru.vjp(x, h_0, row_lengths, **options)
+    for array in (x, h_0, output, h_n, row_lengths, ids):
         if array is not None and array.flags.writeable:
             array[...] = 1
-    gradients = named_gradients(pullback(case.d_output, case.d_h_n))
+    gradients = named_gradients(pullback(case.d_output, case.d_h_n), case)
     assert_same_results(gradients, expected)

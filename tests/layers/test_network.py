@@ -1,215 +1,358 @@
-"""The network: its outputs, its loss and the gradients of all its parameters."""
+"""Networks: layers one after the other, their outputs and gradients.
 
-import pickle
+What they refuse, and their parameters, are in test_network_arguments.py.
+"""
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import fastgru
-from cases import BOTH_CELLS, BOTH_DTYPES, num_threads
-from fastgru.layers.network import Network
-from fastgru.training.losses import CrossEntropy, SquaredError
-from gradcheck import assert_gradients, central_differences
+from cases import BOTH_DTYPES, about, num_threads
+from fastgru.layers.masks import check_masks
+from gradcheck import assert_gradients, central_differences, check_network
+from networks import (
+    EACH_NETWORK,
+    LAYERS,
+    WITH_DROPOUT,
+    draw_inputs,
+    make_network,
+    outputs_by_hand,
+    pools,
+)
 from tolerances import assert_close, assert_same_bits
 
-NAMES = (
-    "gru.weight_ih_l0",
-    "gru.weight_hh_l0",
-    "gru.bias_ih_l0",
-    "gru.bias_hh_l0",
-    "dense.weight",
-    "dense.bias",
+EACH_LENGTHS = pytest.mark.parametrize(
+    "lengths", [None, (4, 0, 2), (3, 3, 3)], ids=["full_length", "ragged", "padded"]
 )
 
 
-def make_network(sizes=(3, 5, 4), *, reset_after=True, dtype=np.float64, seed=0):
-    """Make a network of (inputs, units, outputs) with random parameters."""
-    random_state = np.random.RandomState(seed)
-    return Network(
-        *sizes, reset_after=reset_after, dtype=dtype, random_state=random_state
-    )
+def draw_cotangent(outputs, seed=9):
+    """Draw a gradient of outputs."""
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal(outputs.shape).astype(outputs.dtype)
 
 
-def draw_sequences(rng, lengths, n_features, dtype=np.float64):
-    """Draw sequences that stand one after the other; their values and lengths."""
-    values = rng.standard_normal((sum(lengths), n_features)).astype(dtype)
-    return values, np.array(lengths, np.int64)
+def run_network(network, x, lengths=None, d_outputs=None, **options):
+    """Give outputs and gradients by name; a cotangent is drawn if none is given."""
+    outputs, pullback = network.vjp(x, lengths, **options)
+    if d_outputs is None:
+        d_outputs = draw_cotangent(outputs)
+    grads = pullback(d_outputs)
+    results = {"outputs": outputs, **grads.parameters}
+    return results if grads.x is None else results | {"d_x": grads.x}
 
 
-def bind(loss, targets, weights=None):
-    """Fix the targets and weights of a loss."""
-    weights = np.ones(len(targets)) if weights is None else weights
-    return lambda d_outputs, outputs: loss(d_outputs, outputs, targets, weights)
+def assert_same(actual, expected):
+    """Compare two dicts of results bit for bit."""
+    assert set(actual) == set(expected)
+    for name in actual:
+        assert_same_bits(name, actual[name], expected[name])
 
 
-def outputs_by_hand(network, values, lengths):
-    """Run `fastgru.GRU` on each sequence alone and multiply its last state."""
-    parameters = network.parameters.copy_out()
-    gru = fastgru.GRU(
-        network.gru.input_size,
-        network.gru.hidden_size,
-        reset_after=network.gru.reset_after,
-        dtype=network.parameters.dtype,
-    )
-    gru.load_state_dict(
-        {name.removeprefix("gru."): parameters[name] for name in NAMES[:4]}
-    )
-    last = []
-    for sequence in np.split(values, np.cumsum(lengths)[:-1]):
-        _, h_n = gru(sequence)
-        last.append(h_n[0])
-    weight, bias = parameters["dense.weight"], parameters["dense.bias"]
-    return np.array(last, np.float64) @ weight.T.astype(np.float64) + bias
+def of_sequences(kind, results, choose):
+    """Choose sequences of the outputs and, without tokens, of d_x; time-major."""
+    outputs = results["outputs"]
+    chosen = {"outputs": outputs[choose] if pools(kind) else outputs[:, choose]}
+    if "d_x" in results:
+        chosen["d_x"] = results["d_x"][:, choose]
+    return chosen
 
 
-# -- outputs --
+# -- right --
 
 
-def test_parameters_have_the_names_and_shapes_of_torchs_modules():
-    parameters = make_network().parameters.copy_out()
-    shapes = {name: array.shape for name, array in parameters.items()}
-    assert tuple(shapes) == NAMES
-    assert list(shapes.values()) == [(15, 3), (15, 5), (15,), (15,), (4, 5), (4,)]
-
-
-@pytest.mark.parametrize(
-    "lengths", [[6] * 5, [2, 6, 1, 6, 4]], ids=["full_length", "ragged"]
-)
-@BOTH_CELLS
+@EACH_NETWORK
+@EACH_LENGTHS
 @BOTH_DTYPES
-def test_outputs_are_those_of_the_layer_and_a_product(dtype, reset_after, lengths, rng):
-    network = make_network((3, 17, 4), reset_after=reset_after, dtype=dtype)
-    values, lengths = draw_sequences(rng, lengths, 3, dtype)
-    outputs = network.outputs(values, lengths, 1)
-    expected = outputs_by_hand(network, values, lengths)
+def test_outputs_are_those_of_the_layers(kind, lengths, dtype):
+    network = make_network(kind, dtype=dtype)
+    x = draw_inputs(kind, 4, 3, dtype=dtype)
+    expected = outputs_by_hand(network, x, lengths)
+    assert expected.shape == ((3,) if pools(kind) else (4, 3)) + (network.output_size,)
+    outputs = network(x, lengths)
     assert_close("outputs", outputs, expected, dtype)
+    recorded, _ = network.vjp(x, lengths)
+    assert_same_bits("outputs of vjp", recorded, outputs)
 
 
-@BOTH_DTYPES
-def test_a_sequence_alone_gives_its_bits_in_the_batch(dtype, rng):
-    network = make_network((3, 17, 4), dtype=dtype)
-    values, lengths = draw_sequences(rng, rng.integers(1, 9, 37), 3, dtype)
-    outputs = network.outputs(values, lengths, 1)
-    parts = np.split(values, np.cumsum(lengths)[:-1])
-    for row, part in enumerate(parts):
-        alone = network.outputs(part, lengths[row : row + 1], 1)
-        assert_same_bits(f"outputs of {row}", alone, outputs[row : row + 1])
+@EACH_NETWORK
+@EACH_LENGTHS
+def test_gradients_agree_with_central_differences(kind, lengths):
+    network, x = make_network(kind), draw_inputs(kind, 4, 3)
+    check_network(network, x, draw_cotangent(network(x)), lengths)
 
 
-def test_parameters_count_after_pack(rng):
-    network, other = make_network(seed=0), make_network(seed=1)
-    values, lengths = draw_sequences(rng, [4, 2, 3], 3)
-    before = network.outputs(values, lengths, 1)
-    expected = other.outputs(values, lengths, 1)
-    network.parameters.copy_in(other.parameters.copy_out())
-    assert_same_bits("before pack", network.outputs(values, lengths, 1), before)
-    network.pack()
-    assert_same_bits("after pack", network.outputs(values, lengths, 1), expected)
+@pytest.mark.parametrize("kind", WITH_DROPOUT)
+@EACH_LENGTHS
+def test_gradients_under_dropout_agree_with_central_differences(kind, lengths):
+    network, x = make_network(kind), draw_inputs(kind, 4, 3)
+    d_outputs = draw_cotangent(network(x))
+    check_network(network, x, d_outputs, lengths, dropout_seed=5)
 
 
-@BOTH_CELLS
-@BOTH_DTYPES
-def test_a_pickle_gives_the_same_bits(dtype, reset_after, rng):
-    network = make_network(reset_after=reset_after, dtype=dtype)
-    values, lengths = draw_sequences(rng, [4, 2, 3], 3, dtype)
-    copy = pickle.loads(pickle.dumps(network))
-    assert copy.sizes == network.sizes
-    assert_same_bits(
-        "outputs",
-        copy.outputs(values, lengths, 1),
-        network.outputs(values, lengths, 1),
-    )
+@EACH_NETWORK
+def test_steps_past_the_end_are_zero_and_do_not_count(kind):
+    lengths = np.array([4, 0, 2, 3, 1])
+    network, x = make_network(kind), draw_inputs(kind, 6, 5)
+    past = np.arange(6)[:, np.newaxis] >= lengths
+    expected = run_network(network, x, lengths)
+    d_outputs = draw_cotangent(expected["outputs"])
+    x[past] = -99 if x.dtype.kind == "i" else np.nan
+    if not pools(kind):
+        d_outputs[past] = np.nan
+        assert not expected["outputs"][past].any()
+    assert_same(run_network(network, x, lengths, d_outputs), expected)
+    if "d_x" in expected:
+        assert not expected["d_x"][past].any()
+    if "embedding.weight" in expected:
+        assert np.isfinite(expected["embedding.weight"]).all()
 
 
-# -- loss and gradients --
+@EACH_NETWORK
+def test_sequences_of_no_steps(kind):
+    network, x = make_network(kind), draw_inputs(kind, 4, 3)
+    results = run_network(network, x, [0, 0, 0])
+    expected = outputs_by_hand(network, x, [0, 0, 0])
+    assert_close("outputs", results["outputs"], expected, np.float64)
+    for name, array in results.items():
+        assert np.isfinite(array).all(), name
+    assert not results.get("d_x", np.zeros(1)).any()
 
 
-def problem(kind, rng):
-    """Give a loss of 5 rows with unequal weights, and the sum of these."""
-    weights = rng.uniform(0.5, 2, 5)
-    if kind == "classification":
-        return bind(CrossEntropy(), np.array([0, 3, 1, 2, 3]), weights), weights.sum()
-    return bind(SquaredError(), rng.standard_normal((5, 4)), weights), weights.sum()
+@EACH_NETWORK
+@pytest.mark.parametrize("lengths", [None, []])
+def test_a_batch_of_no_sequences(kind, lengths):
+    network, x = make_network(kind), draw_inputs(kind, 4, 3)[:, :0]
+    results = run_network(network, x, lengths)
+    leading = (0,) if pools(kind) else (4, 0)
+    outputs = results.pop("outputs")
+    assert outputs.shape == (*leading, network.output_size)
+    assert network(x, lengths).shape == outputs.shape
+    for name, gradient in results.items():
+        assert not gradient.any(), name
 
 
-@pytest.mark.parametrize("kind", ["classification", "regression"])
+@EACH_NETWORK
+def test_a_dropout_layer_at_the_end_changes_no_outputs(kind):
+    network, x = make_network(kind), draw_inputs(kind, 4, 3)
+    longer = fastgru.Network([*network.layers, fastgru.Dropout(0.5)])
+    assert_same_bits("outputs", longer(x), network(x))
+
+
 @pytest.mark.parametrize(
-    "lengths", [[4] * 5, [2, 6, 1, 6, 4]], ids=["full_length", "ragged"]
+    "bidirectional",
+    [
+        False,
+        pytest.param(
+            True,
+            marks=pytest.mark.xfail(
+                reason="right behind a bidirectional GRU, last means its final states"
+            ),
+        ),
+    ],
 )
-@BOTH_CELLS
-def test_gradients_agree_with_central_differences(reset_after, lengths, kind, rng):
-    network = make_network(reset_after=reset_after)
-    values, lengths = draw_sequences(rng, lengths, 3)
-    loss, total = problem(kind, rng)
-
-    def mean_loss(tensors):
-        network.parameters.copy_in(tensors)
-        network.pack()
-        outputs = network.outputs(values, lengths, 1)
-        return loss(np.empty_like(outputs), outputs) / total
-
-    parameters = network.parameters.copy_out()
-    gradients = network.parameters.like()
-    gradients.flat[...] = np.nan  # all are to be written, and none added to
-    network.loss_and_gradients(values, lengths, loss, gradients, 1)
-    numeric = central_differences(mean_loss, parameters)
-    assert_gradients(gradients.copy_out(), numeric)
+def test_a_dropout_layer_before_pooling_changes_no_outputs(bidirectional):
+    gru = fastgru.GRU(3, 4, bidirectional=bidirectional, random_state=0)
+    pooling = fastgru.Pooling("last")
+    x = draw_inputs("gru", 4, 3, dtype=np.float32)
+    expected = fastgru.Network([gru, pooling])(x, [4, 0, 2])
+    outputs = fastgru.Network([gru, fastgru.Dropout(0.5), pooling])(x, [4, 0, 2])
+    assert_same_bits("outputs", outputs, expected)
 
 
-@pytest.mark.parametrize("kind", ["classification", "regression"])
-def test_the_loss_is_that_of_the_outputs(kind, rng):
-    network = make_network()
-    values, lengths = draw_sequences(rng, [2, 6, 1, 6, 4], 3)
-    loss, _ = problem(kind, rng)
-    total = network.loss_and_gradients(
-        values, lengths, loss, network.parameters.like(), 1
+# -- dropout --
+
+
+@pytest.mark.parametrize("kind", WITH_DROPOUT)
+def test_dropout_acts_with_a_seed_only(kind):
+    network, x = make_network(kind), draw_inputs(kind, 4, 3)
+    plain = run_network(network, x)
+    assert_same_bits("outputs", network(x), plain["outputs"])
+    assert_same(run_network(network, x, sequence_ids=[5, 6, 7]), plain)
+    seeded = [run_network(network, x, dropout_seed=seed) for seed in (3, 3, 4)]
+    assert_same(seeded[1], seeded[0])
+    outputs = [results["outputs"] for results in (plain, seeded[0], seeded[2])]
+    assert not np.array_equal(outputs[0], outputs[1])
+    assert not np.array_equal(outputs[1], outputs[2])
+
+
+def test_two_dropout_layers_drop_independently():
+    table = fastgru.Embedding(1, 1000, random_state=0)
+    halves = [fastgru.Dropout(0.5), fastgru.Dropout(0.5)]
+    network = fastgru.Network([table, *halves])
+    outputs, _ = network.vjp(np.zeros((1, 50), int), dropout_seed=1)
+    assert abs(np.mean(outputs != 0) - 0.25) < 0.01
+
+
+# -- the same bits --
+
+
+@given(
+    kind=st.sampled_from(list(LAYERS)),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    T=st.integers(1, 7),
+    B=st.integers(1, 20),
+    seed=st.none() | st.integers(0, 2**64 - 1),
+    has_lengths=st.booleans(),
+    data=st.data(),
+)
+def test_a_sequence_does_not_depend_on_its_batch(
+    kind, dtype, T, B, seed, has_lengths, data
+):
+    network, x = make_network(kind, dtype=dtype), draw_inputs(kind, T, B, dtype=dtype)
+    lengths = np.full(B, T)
+    if has_lengths:
+        drawn = st.lists(st.integers(0, T), min_size=B, max_size=B)
+        lengths = np.array(data.draw(drawn))
+    chosen = data.draw(st.lists(st.integers(0, B - 1), min_size=1, max_size=B))
+    ids = np.arange(B) * 3 - 5
+    whole = run_network(network, x, lengths, dropout_seed=seed, sequence_ids=ids)
+    d_part = draw_cotangent(whole["outputs"])
+    d_part = d_part[chosen] if pools(kind) else d_part[:, chosen]
+    part = run_network(
+        network,
+        x[:, chosen],
+        lengths[chosen],
+        d_part,
+        dropout_seed=seed,
+        sequence_ids=ids[chosen],
     )
-    outputs = network.outputs(values, lengths, 1)
-    assert total == loss(np.empty_like(outputs), outputs)
+    found = of_sequences(kind, part, slice(None))
+    assert_same(found, of_sequences(kind, whole, chosen))
 
 
-@pytest.mark.parametrize("ragged", [False, True], ids=["full_length", "ragged"])
-@BOTH_CELLS
+@EACH_NETWORK
+@EACH_LENGTHS
+@BOTH_DTYPES
+def test_batch_first_gives_the_same_bits(kind, lengths, dtype):
+    network, x = make_network(kind, dtype=dtype), draw_inputs(kind, 4, 3, dtype=dtype)
+    expected = run_network(network, x, lengths, dropout_seed=1)
+    d_outputs = draw_cotangent(expected["outputs"])
+    twin = make_network(kind, dtype=dtype, batch_first=True)
+    if not pools(kind):
+        d_outputs = d_outputs.swapaxes(0, 1)
+    for turned in (x.swapaxes(0, 1), np.ascontiguousarray(x.swapaxes(0, 1))):
+        results = run_network(twin, turned, lengths, d_outputs, dropout_seed=1)
+        if "d_x" in results:
+            d_x = results["d_x"].swapaxes(0, 1)
+            assert_same_bits("d_x", d_x, expected["d_x"])
+        outputs = results["outputs"]
+        if not pools(kind):
+            outputs = outputs.swapaxes(0, 1)
+        assert_same_bits("outputs", outputs, expected["outputs"])
+        for name in network.state_dict():
+            # Other layers than a GRU add their rows up in the order of memory.
+            assert_close(name, results[name], expected[name], dtype)
+
+
+@EACH_NETWORK
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("length", [None, 0, 2])
+def test_one_sequence_without_batch_axis_gives_the_same_bits(kind, batch_first, length):
+    network, x = make_network(kind), draw_inputs(kind, 4, 1)
+    lengths = None if length is None else [length]
+    expected = run_network(network, x, lengths, dropout_seed=1)
+    d_outputs = draw_cotangent(expected["outputs"])
+    for name in of_sequences(kind, expected, 0):
+        expected[name] = of_sequences(kind, expected, 0)[name]
+    d_outputs = d_outputs[0] if pools(kind) else d_outputs[:, 0]
+    alone = make_network(kind, batch_first=batch_first)
+    results = run_network(alone, x[:, 0], lengths, d_outputs, dropout_seed=1)
+    assert_same(results, expected)
+
+
+@EACH_NETWORK
+@EACH_LENGTHS
 @BOTH_DTYPES
 @pytest.mark.usefixtures("two_threads")
-def test_two_threads_give_the_bits_of_one(dtype, reset_after, ragged, rng):
-    network = make_network((13, 50, 10), reset_after=reset_after, dtype=dtype)
-    lengths = rng.integers(1, 20, 60) if ragged else [12] * 60
-    values, lengths = draw_sequences(rng, lengths, 13, dtype)
-    loss = bind(CrossEntropy(), rng.integers(0, 10, 60))
+def test_two_threads_give_the_bits_of_one(kind, lengths, dtype):
+    network = make_network(kind, dtype=dtype)
+    x = draw_inputs(kind, 4, 30, dtype=dtype)
+    lengths = None if lengths is None else np.resize(lengths, 30)
     results = []
-    for n_threads in (1, 2):
-        gradients = network.parameters.like()
-        with num_threads(n_threads):
-            total = network.loss_and_gradients(
-                values, lengths, loss, gradients, n_threads
-            )
-            outputs = network.outputs(values, lengths, n_threads)
-        results.append((total, gradients.flat, outputs))
-    (total, flat, outputs), (total_2, flat_2, outputs_2) = results
-    assert total_2 == total
-    assert_same_bits("gradients", flat_2, flat)
-    assert_same_bits("outputs", outputs_2, outputs)
+    for n in (1, 2):
+        with num_threads(n):
+            results.append(run_network(network, x, lengths, dropout_seed=1))
+            results[-1]["call"] = network(x, lengths)
+    assert_same(*results)
 
 
-# -- first parameters --
+@EACH_NETWORK
+@EACH_LENGTHS
+def test_changing_arrays_after_vjp_does_not_change_gradients(kind, lengths):
+    network, x = make_network(kind), draw_inputs(kind, 4, 3)
+    expected = run_network(network, x, lengths)
+    changed, given_lengths = x.copy(), None if lengths is None else np.array(lengths)
+    outputs, pullback = network.vjp(changed, given_lengths)
+    d_outputs = draw_cotangent(outputs)
+    before = d_outputs.copy()
+    for array in (changed, outputs, given_lengths):
+        if array is not None and array.flags.writeable:
+            array[...] = 1
+    grads = pullback(d_outputs)
+    assert_same_bits("d_outputs", d_outputs, before)
+    for name, gradient in grads.parameters.items():
+        assert_same_bits(name, gradient, expected[name])
+    if grads.x is not None:
+        assert_same_bits("d_x", grads.x, expected["d_x"])
 
 
-def test_first_parameters_are_uniform_within_torchs_bound():
-    network = make_network((40, 50, 20), dtype=np.float32)
-    bound = 1 / np.sqrt(50)
-    for name, array in network.parameters.copy_out().items():
-        assert 0.8 * bound < np.abs(array).max() <= bound * (1 + 1e-6), name
-        # A uniform draw's mean is off zero by bound / sqrt(3 * size), give or take.
-        assert abs(array.mean()) < 4 * bound / np.sqrt(3 * array.size), name
+# -- sequences one after the other, as training hands them over --
 
 
-def test_the_seed_decides_the_first_parameters():
-    first, second, other = (make_network(seed=s).parameters.flat for s in (0, 0, 1))
-    assert_same_bits("parameters", second, first)
-    assert not np.array_equal(other, first)
+def concatenate(x, lengths):
+    """Put time-major sequences behind each other, without what is past their ends."""
+    return np.concatenate([x[:length, b] for b, length in enumerate(lengths)])
 
 
-def test_without_random_state_all_parameters_are_zero():
-    network = Network(3, 5, 4, reset_after=True, dtype=np.float64)
-    assert not network.parameters.flat.any()
+@EACH_NETWORK
+@pytest.mark.parametrize("lengths", [(4, 4, 4), (4, 0, 2)], ids=str)
+@pytest.mark.parametrize("seed", [None, 3])
+def test_the_loss_and_its_gradients_are_those_of_vjp(kind, lengths, seed):
+    network, x = make_network(kind, batch_first=True), draw_inputs(kind, 4, 3)
+    expected = run_network(network, x.swapaxes(0, 1).copy(), lengths, dropout_seed=seed)
+    expected.pop("d_x", None)
+    d_expected = draw_cotangent(expected["outputs"])
+    if not pools(kind):
+        outputs = expected["outputs"].swapaxes(0, 1)
+        expected["outputs"] = concatenate(outputs, lengths)
+        d_expected = concatenate(d_expected.swapaxes(0, 1), lengths)
+
+    def loss(d_outputs, outputs):
+        assert_same_bits("outputs", outputs, expected["outputs"])
+        d_outputs[...] = d_expected
+        return 1.25
+
+    values, lengths = concatenate(x, lengths), np.array(lengths)
+    if seed is None:
+        outputs = network.outputs(values, lengths, 1)
+        assert_same_bits("outputs", outputs, expected["outputs"])
+    gradients = network._parameters.like()
+    gradients.flat[...] = np.nan  # all are to be written, and none added to
+    masks = check_masks(seed, None, 3)
+    total = network.loss_and_gradients(values, lengths, loss, gradients, 1, masks)
+    assert total == 1.25
+    assert_same({"outputs": expected["outputs"], **gradients}, expected)
+
+
+def test_gradients_of_a_loss_agree_with_central_differences():
+    network, x = make_network("last"), draw_inputs("last", 4, 3)
+    targets = draw_cotangent(network(x))
+
+    def loss(d_outputs, outputs):
+        d_outputs[...] = outputs - targets
+        return float(np.sum((outputs - targets) ** 2) / 2)
+
+    values, lengths = concatenate(x, [4, 1, 3]), np.array([4, 1, 3])
+
+    def total(tensors):
+        network.load_state_dict(tensors)
+        outputs = network.outputs(values, lengths, 1)
+        return loss(np.empty_like(outputs), outputs)
+
+    gradients, state = network._parameters.like(), network.state_dict()
+    network.loss_and_gradients(values, lengths, loss, gradients, 1)
+    with about("loss"):
+        assert_gradients(dict(gradients), central_differences(total, state))

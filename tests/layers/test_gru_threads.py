@@ -1,0 +1,105 @@
+"""One layer used by several Python threads at once."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import fastgru
+from cases import (
+    BOTH_CELLS,
+    LENGTHS,
+    STACKS,
+    assert_same_results,
+    make_case,
+    named_gradients,
+    num_threads,
+    run_inference,
+    run_layer,
+)
+
+N_PYTHON_THREADS = 8
+N_ROUNDS = 6
+
+
+def run_at_once(work):
+    """Call ``work(k)`` in eight threads that start together; raise what they raise."""
+    barrier = threading.Barrier(N_PYTHON_THREADS)
+
+    def start(k):
+        barrier.wait(timeout=60)
+        for _ in range(N_ROUNDS):
+            work(k)
+
+    with ThreadPoolExecutor(N_PYTHON_THREADS) as pool:
+        list(pool.map(start, range(N_PYTHON_THREADS)))
+
+
+@BOTH_CELLS
+@LENGTHS
+@pytest.mark.parametrize(
+    "B, n_threads, in_teams",
+    [(20, 1, False), (20, 2, False), (3, 2, True)],
+    ids=["1 thread", "2 threads", "teams"],
+)
+@pytest.mark.parametrize("kind", [{}, STACKS["dropout"]], ids=["layer", "stack"])
+@pytest.mark.usefixtures("two_threads")
+def test_each_thread_gets_what_it_would_get_alone(
+    kind, B, n_threads, in_teams, lengths, reset_after
+):
+    # Sizes differ from thread to thread, and so does the memory they take in turns.
+    options = {"reset_after": reset_after, "lengths": lengths, "dtype": np.float32}
+    cases = [
+        make_case((10 + 2 * k, B, 5, 33), seed=k, **options, **kind)
+        for k in range(N_PYTHON_THREADS)
+    ]
+    cases = [case.but(gru=cases[0].gru) for case in cases]
+    expected = [run_layer(case) for case in cases]
+    inferred = [run_inference(case) for case in cases]
+
+    def work(k):
+        case = cases[k]
+        _, _, early = case.gru.vjp(case.x, case.h_0, case.lengths, **case.options)
+        assert_same_results(run_layer(case), expected[k])
+        assert_same_results(run_inference(case), inferred[k])
+        gradients = early(case.d_output, case.d_h_n)
+        assert_same_results(named_gradients(gradients, case), expected[k])
+
+    with num_threads(n_threads, in_teams=in_teams):
+        run_at_once(work)
+
+
+def test_a_pullback_may_be_called_by_another_thread():
+    case = make_case((6, 13, 5, 17), **STACKS["2 bidirectional layers"])
+    expected = run_layer(case)
+    _, _, pullback = case.gru.vjp(case.x, case.h_0)
+    with ThreadPoolExecutor(1) as pool:
+        gradients = pool.submit(pullback, case.d_output, case.d_h_n).result()
+    assert_same_results(named_gradients(gradients, case), expected)
+
+
+def test_cells_and_networks_may_be_shared_as_well():
+    cell = fastgru.GRUCell(5, 17, random_state=0)
+    layers = [fastgru.GRU(5, 17, 2, dropout=0.5), fastgru.Pooling("mean")]
+    network = fastgru.Network([*layers, fastgru.Dense(17, 3, activation="tanh")])
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((N_PYTHON_THREADS, 9, 4, 5)).astype(np.float32)
+    lengths = [9, 3, 0, 8]
+
+    def run(k):
+        h, cell_pullback = cell.vjp(x[k, 0])
+        outputs, pullback = network.vjp(x[k], lengths, dropout_seed=k)
+        found = [cell(x[k, 1]), h, outputs, network(x[k], lengths)]
+        gradients = pullback(np.ones_like(outputs))
+        found += [gradients.x, *gradients.parameters.values()]
+        gradients = cell_pullback(np.ones_like(h))
+        found += [gradients.x, gradients.h, *gradients.parameters.values()]
+        return [array.tobytes() for array in found]
+
+    expected = [run(k) for k in range(N_PYTHON_THREADS)]
+
+    def work(k):
+        assert run(k) == expected[k]
+
+    run_at_once(work)
