@@ -50,7 +50,8 @@ def test_docstring_has_examples_that_run(documented):
     "page",
     [
         "quickstart.rst",
-        "guide/sequences.rst", "guide/layers.rst",
+        "guide/sequences.rst",
+        "guide/layers.rst",
         "guide/determinism.rst",
         "guide/training.rst",
         "math/conventions.rst",

@@ -11,6 +11,7 @@ Map of this folder, bottom-up:
 - ``products``          matrix products from tiles; rows copied; sums over rows
 - ``packing``           weights in the order in which the tiles read them
 - ``steps``             which row of an array belongs to (step, sequence)
+- ``sync``              threads that share the steps of a few sequences
 - ``gru_cell``          one step of both cells, forward and backward
 - ``input_products``    the products of the inputs, a few steps ahead
 - ``gru_forward``       the loop over steps: inference and training
@@ -31,5 +32,6 @@ adds the products with the inputs in order of the features, then the products wi
 previous state in order of the units, each by one fused multiply-add (the candidate of
 the ``reset_after`` cell keeps its two halves apart, as its equation does).  A sum over
 steps and sequences (a weight's gradient) runs over blocks of 256 valid steps in order
-of time, each block summed from zero, and adds the blocks up in order.
+of time, each block summed from zero, and adds the blocks up in order; see
+``weight_gradients`` for long sums.
 """

@@ -19,6 +19,7 @@ from fastgru.layers._checks import (
     check_size,
 )
 from fastgru.layers._layer import Form, Layer, Rows
+from fastgru.layers._tape import SingleUse
 from fastgru.layers.gru_stack import GRUStack, StackSettings, StackTape
 from fastgru.layers.masks import Masks, check_masks
 from fastgru.layers.recurrence import drawn_parameters
@@ -395,7 +396,7 @@ class Pullback:
     def __init__(self, layer: GRU, call: Call, tape: StackTape) -> None:
         self._layer = layer
         self._call = call
-        self._tape: StackTape | None = tape
+        self._tape = SingleUse(tape)
 
     def __call__(
         self, d_output: np.ndarray | None, d_h_n: np.ndarray | None = None
@@ -423,17 +424,13 @@ class Pullback:
             If a gradient does not hold numbers of the layer's dtype in the right shape.
         """
         layer, call = self._layer, self._call
-        if self._tape is None:
-            raise RuntimeError(
-                "this pullback was already called and its tape is used up; "
-                "call vjp again"
-            )
+        self._tape.check()
         rows = None
         if d_output is not None:
             size = layer._output_size
             rows = call.from_user("d_output", d_output, size, layer.dtype)
         d_states = layer._states(call, "d_h_n", d_h_n)
-        tape, self._tape = self._tape, None
+        tape = self._tape.take()
         d_x = call.empty_rows(layer.input_size, layer.dtype)
         gradients = layer._parameters.empty_like()
         d_h_0 = layer._stack.back(

@@ -18,6 +18,7 @@ from fastgru.layers._checks import (
     readable,
 )
 from fastgru.layers._layer import Configured
+from fastgru.layers._tape import SingleUse
 from fastgru.layers.geometry import Geometry
 from fastgru.layers.recurrence import (
     Recurrence,
@@ -215,7 +216,7 @@ class CellPullback:
         h_shape: tuple[int, ...],
     ) -> None:
         self._cell = cell
-        self._tape: Tape | None = tape
+        self._tape = SingleUse(tape)
         self._x_shape = x_shape
         self._h_shape = h_shape
 
@@ -241,13 +242,9 @@ class CellPullback:
             shape.
         """
         cell = self._cell
-        if self._tape is None:
-            raise RuntimeError(
-                "this pullback was already called and its tape is used up; "
-                "call vjp again"
-            )
+        self._tape.check()
         d_h = check_shape("d_h", check_array("d_h", d_h, cell.dtype), self._h_shape)
-        tape, self._tape = self._tape, None
+        tape = self._tape.take()
         d_state = readable(d_h).reshape(-1, cell.hidden_size)
         d_before = np.empty_like(d_state)
         d_x = np.empty((len(d_state), cell.input_size), cell.dtype)

@@ -18,6 +18,7 @@ from fastgru._threads import get_num_threads
 from fastgru.layers._call import Call
 from fastgru.layers._checks import check_array, check_flag, check_shape
 from fastgru.layers._layer import Form, Layer, Parametrized, Rows
+from fastgru.layers._tape import SingleUse
 from fastgru.layers.dense import Dense
 from fastgru.layers.embedding import Embedding
 from fastgru.layers.geometry import Geometry
@@ -357,7 +358,7 @@ class NetworkPullback:
     def __init__(self, network: Network, inside: _Inside, tapes: list[Any]) -> None:
         self._network = network
         self._inside = inside
-        self._tapes: list[Any] | None = tapes
+        self._tapes = SingleUse(tapes)
 
     def __call__(self, d_outputs: np.ndarray) -> NetworkGradients:
         """Return the gradients of x and every parameter.
@@ -382,13 +383,9 @@ class NetworkPullback:
             shape.
         """
         network = self._network
-        if self._tapes is None:
-            raise RuntimeError(
-                "this pullback was already called and its tape is used up; "
-                "call vjp again"
-            )
+        self._tapes.check()
         d_rows = self._inside.outputs_from_user(d_outputs, network._output)
-        tapes, self._tapes = self._tapes, None
+        tapes = self._tapes.take()
         gradients = network._parameters.empty_like()
         has_x = network._input.n_features is not None
         d_x = network._back(
