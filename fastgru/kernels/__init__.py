@@ -14,9 +14,12 @@ Map of this folder, bottom-up:
 - ``sync``              threads that share the steps of a few sequences
 - ``gru_cell``          one step of both cells, forward and backward
 - ``input_products``    the products of the inputs, a few steps ahead
-- ``gru_forward``       the loop over steps: inference and training
+- ``gru_states``        states handed in and out, and the scratch of a run
+- ``gru_inference``     the loop over steps that keeps nothing
+- ``gru_forward``       the loop over steps that keeps a tape
 - ``weight_gradients``  the gradients of weights and biases
-- ``gru_backward``      the reversed loop, the gradient of the input, all passes
+- ``input_gradients``   the gradient of the input of small batches
+- ``gru_backward``      the reversed loop, and all passes
 - ``dense``             a fully connected layer, forward and backward
 - ``embedding``         rows of a table by their numbers, forward and backward
 - ``pooling``           one row per sequence: last, mean, max, weighted mean

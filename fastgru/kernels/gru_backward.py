@@ -26,6 +26,8 @@ from fastgru.kernels.gru_cell import (
     gates_reset_before,
     reset_gate_before,
 )
+from fastgru.kernels.gru_states import ROWS_TOGETHER
+from fastgru.kernels.input_gradients import input_gradient_block, put_row
 from fastgru.kernels.packing import (
     backward_candidate_weights,
     backward_weights,
@@ -33,7 +35,6 @@ from fastgru.kernels.packing import (
 )
 from fastgru.kernels.products import (
     add_multiplied_row,
-    add_row,
     copy_row,
     fill,
     part_start,
@@ -59,18 +60,7 @@ from fastgru.kernels.steps import (
 from fastgru.kernels.sync import meet_after, place_of, share_of
 from fastgru.kernels.weight_gradients import weight_gradient_share
 
-_ROWS_TOGETHER = 128
-
-
 # -- the reversed time loop ------------------------------------------------------------
-
-
-@inline
-def _put_row(target, source, n, adds):
-    if adds:
-        add_row(target, source, n)
-    else:
-        copy_row(target, source, n)
 
 
 @inline
@@ -292,7 +282,7 @@ def _back_together(
             for b in range(running):
                 target = pointer(d_x) + user_row(steps, t, first + b) * n_inputs
                 source = d_x_rows + b * input_vectors * wide
-                _put_row(target, source, n_inputs, adds_d_x)
+                put_row(target, source, n_inputs, adds_d_x)
     own = share.first_unit
     for b in range(rows):
         target = pointer(d_h_0) + user_number(steps, first + b) * n_units + own
@@ -327,12 +317,12 @@ def back_block(
     wide = lanes(pointer(tape))
     padded = vectors_for(n_units, pointer(tape)) * wide
     padded_inputs = vectors_for(n_inputs, pointer(tape)) * wide
-    together = min(_ROWS_TOGETHER, end - begin)
+    together = min(ROWS_TOGETHER, end - begin)
     size = 3 * together * padded + max(padded, padded_inputs)
     size += together * padded_inputs + slack(pointer(tape))
     work = np.empty(size, tape.dtype)
     share = share_of(n_units, pointer(tape), team, member, n_members)
-    n_parts = (end - begin + _ROWS_TOGETHER - 1) // _ROWS_TOGETHER
+    n_parts = (end - begin + ROWS_TOGETHER - 1) // ROWS_TOGETHER
     for part in range(n_parts):
         _back_together(
             tape,
@@ -354,69 +344,6 @@ def back_block(
             share,
             work,
         )
-
-
-# -- the gradient of the input ---------------------------------------------------------
-
-
-@helper
-def _input_gradient_rows(
-    d_x, adds_d_x, tape, packed_array, steps, first_row, last_row, d_h_0, work
-):
-    """Compute the gradient of x for some packed rows and put it where x stood."""
-    n_inputs, n_units = d_x.shape[1], d_h_0.shape[1]
-    packed = aligned(pointer(packed_array))
-    weights = input_gradient_weights(packed, n_inputs, n_units)
-    scratch = aligned(pointer(work))
-    n_vectors = vectors_for(n_inputs, scratch)
-    padded = n_vectors * lanes(scratch)
-    zeros = scratch + _ROWS_TOGETHER * padded
-    fill(zeros, 0.0, padded)
-    t = 0
-    row = first_row
-    while row < last_row:
-        rows = min(_ROWS_TOGETHER, last_row - row)
-        product(
-            rows,
-            scratch,
-            padded,
-            zeros,
-            0,
-            pointer(tape) + row * 4 * n_units + n_units,
-            4 * n_units,
-            1,
-            weights,
-            n_vectors,
-            3 * n_units,
-        )
-        for i in range(rows):
-            while row + i >= start(steps, t + 1):
-                t += 1
-            b = row + i - start(steps, t)
-            target = pointer(d_x) + user_row(steps, t, b) * n_inputs
-            _put_row(target, scratch + i * padded, n_inputs, adds_d_x)
-        row += rows
-
-
-@compiled_once
-def input_gradient_block(
-    d_x: Table,
-    adds_d_x: int,
-    tape: Line,
-    packed: Line,
-    geometry: Indices,
-    first_row: int,
-    last_row: int,
-    d_h_0: Table,
-):
-    """Compute the gradient of x for packed rows first_row to last_row - 1."""
-    steps = read_steps(geometry)
-    wide = lanes(pointer(tape))
-    padded = vectors_for(d_x.shape[1], pointer(tape)) * wide
-    work = np.empty((_ROWS_TOGETHER + 1) * padded + slack(pointer(tape)), tape.dtype)
-    _input_gradient_rows(
-        d_x, adds_d_x, tape, packed, steps, first_row, last_row, d_h_0, work
-    )
 
 
 @inline

@@ -16,9 +16,8 @@ import numpy as np
 from fastgru import _buffers, initializers
 from fastgru._threads import TeamTrials, parallel_region
 from fastgru.kernels.gru_backward import gru_backward, gru_backward_parallel
-from fastgru.kernels.gru_forward import (
-    gru_forward,
-    gru_forward_parallel,
+from fastgru.kernels.gru_forward import gru_forward, gru_forward_parallel
+from fastgru.kernels.gru_inference import (
     gru_inference,
     gru_inference_parallel,
     team_scratch,

@@ -1,0 +1,65 @@
+"""States handed in and out of a run over the steps, and the scratch that it needs."""
+
+from fastgru._jit import inline
+from fastgru.kernels.input_products import before_row_size, rows_ahead_at_most
+from fastgru.kernels.products import copy_row, fill, vectors_for
+from fastgru.kernels.simd import TILE_ROWS, lanes, pointer, slack
+from fastgru.kernels.steps import active, user_number, user_row
+
+# Sequences that a thread takes through time together, so that their states and a panel
+# of weights stay in its cache.
+ROWS_TOGETHER = 128
+
+
+@inline
+def write_states(
+    output, column, h_n, state, state_row, share, steps, t, first, last, running
+):
+    """Hand out the states after step t; return how many sequences go on."""
+    own, n_own = share.first_unit, share.n_own
+    if output.shape[0] > 0:
+        base, distance = pointer(output) + column + own, output.shape[1]
+        for b in range(running):
+            target = base + user_row(steps, t, first + b) * distance
+            copy_row(target, state + b * state_row + own, n_own)
+    going_on = 0
+    if t + 1 < steps.n_steps:
+        going_on = active(steps, t + 1, first, last)
+    hand_out(h_n, state, state_row, share, steps, first, going_on, running)
+    return going_on
+
+
+@inline
+def hand_out(h_n, state, state_row, share, steps, first, begin, end):
+    """Write the final states of some sequences."""
+    own = share.first_unit
+    for b in range(begin, end):
+        target = pointer(h_n) + user_number(steps, first + b) * h_n.shape[1] + own
+        copy_row(target, state + b * state_row + own, share.n_own)
+
+
+@inline
+def first_states(target, target_row, h_0, share, steps, first, rows, n_units):
+    """Write the states before the first step."""
+    own = share.first_unit
+    for b in range(rows):
+        place = target + b * target_row + own
+        if h_0.shape[0] > 0:
+            source = pointer(h_0) + user_number(steps, first + b) * n_units + own
+            copy_row(place, source, share.n_own)
+        else:
+            fill(place, 0.0, share.n_own)
+
+
+@inline
+def work_size(rows, n_inputs, n_units, reset_after, address):
+    """Return how many numbers of scratch each thread needs for ``rows`` sequences."""
+    wide = lanes(address)
+    padded = vectors_for(n_units, address) * wide
+    before_row = before_row_size(n_units, reset_after, address)
+    rows_ahead = rows_ahead_at_most(rows, before_row)
+    return (
+        max(TILE_ROWS * 3 * wide, rows * padded)
+        + rows_ahead * (before_row + n_inputs)
+        + slack(address)
+    )

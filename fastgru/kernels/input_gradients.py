@@ -1,0 +1,83 @@
+"""The gradient of the input, from a tape that holds the gates' gradients.
+
+For batches too small to compute it step by step on the way back: rows of many steps
+fill the register tiles.
+"""
+
+import numpy as np
+
+from fastgru._jit import Indices, Line, Table, compiled_once, helper, inline
+from fastgru.kernels.gru_states import ROWS_TOGETHER
+from fastgru.kernels.packing import input_gradient_weights
+from fastgru.kernels.products import add_row, copy_row, fill, product, vectors_for
+from fastgru.kernels.simd import aligned, lanes, pointer, slack
+from fastgru.kernels.steps import read_steps, start, user_row
+
+
+@inline
+def put_row(target, source, n, adds):
+    """Write a row of the gradient of x, or add it to that of another direction."""
+    if adds:
+        add_row(target, source, n)
+    else:
+        copy_row(target, source, n)
+
+
+@helper
+def _input_gradient_rows(
+    d_x, adds_d_x, tape, packed_array, steps, first_row, last_row, d_h_0, work
+):
+    """Compute the gradient of x for some packed rows and put it where x stood."""
+    n_inputs, n_units = d_x.shape[1], d_h_0.shape[1]
+    packed = aligned(pointer(packed_array))
+    weights = input_gradient_weights(packed, n_inputs, n_units)
+    scratch = aligned(pointer(work))
+    n_vectors = vectors_for(n_inputs, scratch)
+    padded = n_vectors * lanes(scratch)
+    zeros = scratch + ROWS_TOGETHER * padded
+    fill(zeros, 0.0, padded)
+    t = 0
+    row = first_row
+    while row < last_row:
+        rows = min(ROWS_TOGETHER, last_row - row)
+        product(
+            rows,
+            scratch,
+            padded,
+            zeros,
+            0,
+            pointer(tape) + row * 4 * n_units + n_units,
+            4 * n_units,
+            1,
+            weights,
+            n_vectors,
+            3 * n_units,
+        )
+        for i in range(rows):
+            while row + i >= start(steps, t + 1):
+                t += 1
+            b = row + i - start(steps, t)
+            target = pointer(d_x) + user_row(steps, t, b) * n_inputs
+            put_row(target, scratch + i * padded, n_inputs, adds_d_x)
+        row += rows
+
+
+@compiled_once
+def input_gradient_block(
+    d_x: Table,
+    adds_d_x: int,
+    tape: Line,
+    packed: Line,
+    geometry: Indices,
+    first_row: int,
+    last_row: int,
+    d_h_0: Table,
+):
+    """Compute the gradient of x for packed rows first_row to last_row - 1."""
+    steps = read_steps(geometry)
+    wide = lanes(pointer(tape))
+    padded = vectors_for(d_x.shape[1], pointer(tape)) * wide
+    work = np.empty((ROWS_TOGETHER + 1) * padded + slack(pointer(tape)), tape.dtype)
+    _input_gradient_rows(
+        d_x, adds_d_x, tape, packed, steps, first_row, last_row, d_h_0, work
+    )
