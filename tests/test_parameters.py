@@ -72,7 +72,7 @@ def test_a_row_major_array_is_stored_as_it_is():
     assert table.shape == (4, 2)
     assert table.flags.c_contiguous
     assert table.ravel().tolist() == list(range(3, 11))
-    assert parameters.stored("table") is table
+    assert np.shares_memory(parameters.stored("table"), table)
     assert parameters.part("ta")["ble"].tolist() == table.tolist()
     assert parameters.like()["table"].flags.c_contiguous
 

@@ -203,6 +203,11 @@ def _layer_classes() -> dict[str, Any]:
 
 
 def _describe_layer(layer: Any) -> dict[str, Any]:
+    kind = type(layer)
+    if kind not in _layer_classes().values():
+        raise TypeError(
+            f"a file holds layers of fastgru, got {kind.__module__}.{kind.__qualname__}"
+        )
     return {"class": type(layer).__name__, "settings": layer.settings()}
 
 

@@ -53,7 +53,8 @@ class Call(NamedTuple):
         else:
             checked = check_lengths(lengths, batch, n_steps)
             geometry = Geometry.padded(checked, n_steps, batch_first=batch_first)
-        rows = readable(x).reshape(-1, *x.shape[2:])
+        n_rows = x.shape[0] * x.shape[1]
+        rows = readable(x).reshape(n_rows, *x.shape[2:])
         return cls(rows, geometry, x.shape[:2], swapped, batched)
 
     def empty_rows(self, size: int, dtype: np.dtype) -> np.ndarray:
