@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgru._jit import inline
+from fastgru._jit import inline, kernel
 
 # n_steps, batch, offset, row_step, step, whether lengths differ.
 HEADER = 6
@@ -110,3 +110,14 @@ def length(steps, b):
         else:
             end = t
     return begin
+
+
+@kernel
+def zero_padding(table, geometry, n_steps):
+    """Set to 0 the rows behind the ends of sequences of ``n_steps`` rows each."""
+    steps = read_steps(geometry)
+    for b in range(steps.batch):
+        for t in range(length(steps, b), n_steps):
+            row = user_row(steps, t, b)
+            for i in range(table.shape[1]):
+                table[row, i] = 0.0

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastgru import _buffers
+from fastgru.kernels.steps import zero_padding
 from fastgru.layers._checks import check_array, check_lengths, check_shape, readable
 from fastgru.layers.geometry import Geometry
 
@@ -59,8 +60,11 @@ class Call(NamedTuple):
 
     def empty_rows(self, size: int, dtype: np.dtype) -> np.ndarray:
         """Allocate a row per row of x, 0 where no step will write."""
-        allocate = _buffers.empty if self.geometry.is_equal else _buffers.zeros
-        return allocate((self.shape[0] * self.shape[1], size), dtype)
+        rows = _buffers.empty((self.shape[0] * self.shape[1], size), dtype)
+        if not self.geometry.is_equal:
+            n_steps = len(rows) // max(1, self.geometry.batch)
+            zero_padding(rows, self.geometry.table, n_steps)
+        return rows
 
     def to_user(self, rows: np.ndarray) -> np.ndarray:
         """Give a table of rows the caller's axes."""

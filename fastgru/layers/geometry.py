@@ -5,7 +5,7 @@ The Python side of ``kernels.steps``: it makes the numbers that the kernels read
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -33,6 +33,8 @@ class Geometry:
     batch: int
     n_rows: int
     table: np.ndarray
+    # By number of blocks, once somebody asked.
+    _bounds: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
 
     @staticmethod
     @lru_cache(maxsize=256)
@@ -125,6 +127,11 @@ class Geometry:
 
     def bounds(self, n_blocks: int) -> np.ndarray:
         """Cut the sequences into blocks of about equally many steps."""
+        if n_blocks not in self._bounds:
+            self._bounds[n_blocks] = self._cut(n_blocks)
+        return self._bounds[n_blocks]
+
+    def _cut(self, n_blocks: int) -> np.ndarray:
         if self.is_equal:
             return np.arange(n_blocks + 1) * self.batch // n_blocks
         work = np.concatenate([[0], np.cumsum(self._sorted_lengths() + 1)])
