@@ -6,6 +6,8 @@
 #   make test         lint, then all tests
 #   make test-oldest  all tests on the oldest supported versions of the dependencies
 #   make bench        the benchmarks (BENCH=name to choose some)
+#   make bench-quick  each of them once, to see that they run
+#   make bench-peers  beside other libraries (PEERS_ARGS="--quick", "--help" and so on)
 #   make docs         the documentation, in docs/_build/html
 #   make lint         style, spelling and types
 #   make clean        remove all that the targets above have made
@@ -13,6 +15,7 @@
 PYTHON ?= python3
 PYTEST_ARGS ?=
 BENCH ?= .
+PEERS_ARGS ?=
 
 BIN := .venv/bin
 OLDEST_BIN := .venv-oldest/bin
@@ -20,11 +23,11 @@ PIP_INSTALL := -m pip install --disable-pip-version-check
 
 # The lower bounds of pyproject.toml; of NumPy, the last release of that series.  They
 # exist for Python 3.10 and 3.11.
-OLDEST := numba==0.61.0 numpy==1.24.4 safetensors==0.4.0 scikit-learn==1.6.0 tqdm==4.60.0
+OLDEST := numba==0.61.0 numpy==1.24.4 safetensors==0.4.5 scikit-learn==1.6.0 tqdm==4.60.0
 
 # Two installations into one environment must not run at the same time.
 .NOTPARALLEL:
-.PHONY: demo test test-oldest bench docs lint clean
+.PHONY: demo test test-oldest bench bench-quick bench-peers docs lint clean
 
 demo: .venv/stamp-plot
 	$(BIN)/fastgru demo
@@ -40,6 +43,13 @@ test-oldest: .venv-oldest/stamp-test
 bench: .venv/stamp-bench
 	$(BIN)/asv machine --yes > /dev/null
 	$(BIN)/asv run --python=same --show-stderr --bench '$(BENCH)'
+
+bench-quick: .venv/stamp-bench
+	$(BIN)/asv machine --yes > /dev/null
+	$(BIN)/asv run --python=same --show-stderr --quick --bench '$(BENCH)'
+
+bench-peers: .venv/stamp-peers
+	$(BIN)/python -m benchmarks.peers $(PEERS_ARGS)
 
 docs: .venv/stamp-docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html

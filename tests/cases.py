@@ -13,6 +13,7 @@ import pytest
 from hypothesis import strategies as st
 
 import fastgru
+from fastgru import _buffers
 from fastgru.layers import dense, embedding, recurrence
 from fastgru.layers.masks import Masks
 from reference import gru_backward, gru_forward
@@ -388,6 +389,25 @@ def num_threads(n, *, in_teams=False):
             yield
         finally:
             fastgru.set_num_threads(before)
+
+
+@contextmanager
+def poisoned_memory():
+    """Run a block in which memory that nobody has written to holds NaN."""
+
+    def poison(allocate):
+        def allocate_poisoned(*arguments, **options):
+            array = allocate(*arguments, **options)
+            if array.dtype.kind == "f":
+                array.fill(np.nan)
+            return array
+
+        return allocate_poisoned
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in [(_buffers, "empty"), (np, "empty"), (np, "empty_like")]:
+            patch.setattr(module, name, poison(getattr(module, name)))
+        yield
 
 
 @contextmanager

@@ -138,6 +138,21 @@ def test_like_has_numbers_of_its_own(parameters):
     assert parameters.flat.tolist() == list(range(33))
 
 
+def test_empty_like_has_numbers_of_its_own_and_any_content(parameters):
+    other = parameters.empty_like()
+    assert list(other) == list(SHAPES)
+    assert {name: other[name].shape for name in other} == SHAPES
+    assert other.dtype == parameters.dtype
+    other.flat[...] = 7
+    assert (other["gru.weight"] == 7).all()
+    assert parameters.flat.tolist() == list(range(33))
+
+
+def test_a_place_is_where_arrays_stand(parameters):
+    assert parameters.place(["gru.weight", "gru.bias"]) == slice(0, 18)
+    assert parameters.place(["dense.bias"]) == slice(30, 33)
+
+
 def test_weights_are_the_matrices(parameters):
     marked = parameters.like()
     for stretch in parameters.weights():

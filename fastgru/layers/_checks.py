@@ -121,14 +121,13 @@ def check_lengths(lengths: Any, batch: int, n_steps: int) -> np.ndarray:
         )
         if array.size > 0 and not whole:
             raise ValueError(f"lengths must be whole numbers, got {lengths!r}")
-    array = array.astype(np.int64)
     if array.size > 0 and (array.min() < 0 or array.max() > n_steps):
         wrong = int(np.flatnonzero((array < 0) | (array > n_steps))[0])
         raise ValueError(
             f"lengths must be from 0 to {n_steps} steps, got {array[wrong]} "
             f"for sequence {wrong}"
         )
-    return array
+    return array.astype(np.int64)
 
 
 class _Alias:

@@ -20,6 +20,7 @@ from fastgru.layers._checks import check_array, check_flag, check_shape
 from fastgru.layers._layer import Form, Layer, Parametrized, Rows
 from fastgru.layers._tape import SingleUse
 from fastgru.layers.dense import Dense
+from fastgru.layers.dropout import Dropout
 from fastgru.layers.embedding import Embedding
 from fastgru.layers.geometry import Geometry
 from fastgru.layers.gru import GRU
@@ -77,8 +78,10 @@ class Network(Parametrized):
     Notes
     -----
     Any number of threads may call one network at once.  A row's outputs are the same
-    bits whatever batch it sits in.  A ``Pooling("last")`` right behind a GRU costs
-    nothing: the GRU then keeps no outputs of other steps.
+    bits whatever batch it sits in.  A ``Pooling("last")`` behind a GRU, with nothing
+    but dropout between them, takes the final state of each direction, that of the
+    reverse one having read the whole sequence; it costs nothing, since the GRU then
+    keeps no outputs of other steps.
 
     Examples
     --------
@@ -487,13 +490,20 @@ class _FinalStates:
 
 
 def _stages(layers: tuple[Layer, ...]) -> list[tuple[int, Any]]:
-    """Return what runs, each with its layer's number."""
+    """Return what runs, each with its layer's number.
+
+    A GRU whose output is pooled to the last step hands on its final states alone; a
+    dropout between the two, whose masks hold for all steps, then acts on these.
+    """
     stages: list[tuple[int, Any]] = []
     for number, layer in enumerate(layers):
-        if isinstance(layer, Pooling) and layer.how == "last" and stages:
-            before, stage = stages[-1]
-            if isinstance(stage, GRU):
-                stages[-1] = (before, _FinalStates(stage))
+        if isinstance(layer, Pooling) and layer.how == "last":
+            place = len(stages) - 1
+            while place >= 0 and isinstance(stages[place][1], Dropout):
+                place -= 1
+            if place >= 0 and isinstance(stages[place][1], GRU):
+                before, gru = stages[place]
+                stages[place] = (before, _FinalStates(gru))
                 continue
         stages.append((number, layer))
     return stages

@@ -293,6 +293,7 @@ def test_what_is_no_array_is_refused(case, x):
         pytest.param([6, None, 0, 1], id="None"),
         pytest.param([True, True, False, True], id="bools"),
         pytest.param([6, 5j, 0, 1], id="complex"),
+        pytest.param([6, 1e30, 0, 1], id="huge float"),
         pytest.param(["6", "5", "0", "1"], id="text"),
         pytest.param([6, 10**30, 0, 1], id="huge int"),
         pytest.param([6, 5, 0], id="too few"),

@@ -24,6 +24,7 @@ from cases import (
     make_case,
     named_gradients,
     num_threads,
+    poisoned_memory,
     run_inference,
     run_layer,
     take_rows,
@@ -99,6 +100,31 @@ def test_padding_does_not_matter(case, n_more):
         assert not np.any(results[name][T:])
         results[name] = results[name][:T]
     assert_same_results(results, expected)
+
+
+@given(case=ANY_CASE)
+def test_all_memory_is_written_before_it_is_read(case):
+    expected, inferred = run_layer(case), run_inference(case)
+    with poisoned_memory():
+        assert_same_results(run_layer(case), expected)
+        assert_same_results(run_inference(case), inferred)
+
+
+@BOTH_CELLS
+@LENGTHS
+@EACH_STACK
+@pytest.mark.parametrize("shape", [(5, 0, 3, 4), (5, 7, 3, 4)], ids=str)
+def test_where_there_is_nothing_to_do_all_is_written(
+    shape, stack, lengths, reset_after
+):
+    case = make_case(shape, reset_after=reset_after, **stack)
+    if lengths is not None:
+        case = case.but(lengths=np.zeros(shape[1], int))
+    expected = run_layer(case)
+    with poisoned_memory():
+        results = run_layer(case)
+    assert_same_results(results, expected)
+    assert all(np.isfinite(array).all() for array in results.values())
 
 
 # -- threads --

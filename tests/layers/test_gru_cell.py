@@ -17,6 +17,7 @@ from cases import (
     assert_close_results,
     assert_same_results,
     num_threads,
+    poisoned_memory,
     random_state_dict,
 )
 from gradcheck import check
@@ -197,6 +198,17 @@ def test_threads_do_not_matter():
         with num_threads(n):
             results.append(problem.run())
     assert_same_results(*results)
+
+
+@pytest.mark.parametrize("B", [0, 1, 9])
+@BOTH_BIASES
+def test_all_memory_is_written_before_it_is_read(bias, B):
+    problem = Problem((B, 5, 17), bias=bias)
+    expected = problem.run()
+    with poisoned_memory():
+        assert_same_results(problem.run(), expected)
+        h = problem.cell(problem.x, problem.h)
+    assert_same_bits("h", h, expected["h"])
 
 
 def test_no_state_is_zeros(problem):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cases import num_threads
+from cases import num_threads, poisoned_memory
 from fastgru import GRU, Dense, Embedding, Network, Pooling
 from messages import words
 from networks import draw_inputs, make_network, pools
@@ -120,6 +120,12 @@ def test_threads_do_not_matter():
     for n in (1, 2):
         with num_threads(n):
             assert_streams(network.stream(17), network, "deep", x)
+
+
+def test_all_memory_is_written_before_it_is_read():
+    network, x = make_network("deep"), draw_steps("deep", 4, 17)
+    with poisoned_memory():
+        assert_streams(network.stream(17), network, "deep", x)
 
 
 # -- what is refused --
