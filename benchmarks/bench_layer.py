@@ -1,17 +1,24 @@
-"""The layer: a forward pass and a training step, beside PyTorch and plain NumPy."""
+"""The layer: a forward pass and a training step, and what makes them differ.
+
+How it stands beside other libraries is for ``python -m benchmarks.peers``, with each in
+a process of its own; a few are here so that their upgrades show.
+"""
 
 import importlib
 
 import numpy as np
 
 from benchmarks.peers.case import Case, Unsupported
+from benchmarks.peers.cores import count_cores
+from benchmarks.timing import Timing
 
 SHAPES = ["32,100,64,128", "32,100,256,256", "128,100,128,128", "1024,20,16,32"]
-LIBRARIES = ["fastgru", "numpy", "torch"]
 
 
-def _made(library, case):
+def _make(library, case):
     """Return what is timed of a library."""
+    if case.n_threads > count_cores():
+        raise NotImplementedError(f"{case.n_threads} threads need as many cores")
     try:
         module = importlib.import_module(f"benchmarks.peers.{library}_layer")
         return module.make(case)
@@ -19,56 +26,113 @@ def _made(library, case):
         raise NotImplementedError(f"{library} is left out: {error}") from error
 
 
-def _make(library, shape, dtype, n_threads):
-    case = Case(*map(int, shape.split(",")), n_threads=n_threads, dtype=dtype)
-    return _made(library, case)
+def _case(shape, **settings):
+    return Case(*map(int, shape.split(",")), **settings)
 
 
-class Forward:
+class Forward(Timing):
     """A forward pass without a tape."""
 
-    params = (SHAPES, ["float32", "float64"], [1, 2], LIBRARIES)
-    param_names = ("B_T_I_H", "dtype", "n_threads", "library")
+    params = (SHAPES, ["float32", "float64"], [1, 2])
+    param_names = ("B_T_I_H", "dtype", "n_threads")
 
-    def setup(self, shape, dtype, n_threads, library):
-        self.run = _make(library, shape, dtype, n_threads).forward
+    def setup(self, shape, dtype, n_threads):
+        case = _case(shape, dtype=dtype, n_threads=n_threads)
+        self.run = _make("fastgru", case).forward
         self.run()
 
-    def time_forward(self, shape, dtype, n_threads, library):
+    def time_forward(self, shape, dtype, n_threads):
         self.run()
 
 
-class Step:
+class Step(Timing):
     """A forward pass and the gradients of the input and all parameters."""
 
-    params = (SHAPES, ["float32", "float64"], [1, 2], ["fastgru", "torch"])
-    param_names = ("B_T_I_H", "dtype", "n_threads", "library")
+    params = (SHAPES, ["float32", "float64"], [1, 2])
+    param_names = ("B_T_I_H", "dtype", "n_threads")
 
-    def setup(self, shape, dtype, n_threads, library):
-        self.run = _make(library, shape, dtype, n_threads).step
+    def setup(self, shape, dtype, n_threads):
+        case = _case(shape, dtype=dtype, n_threads=n_threads)
+        self.run = _make("fastgru", case).step
         self.run()
 
-    def time_step(self, shape, dtype, n_threads, library):
+    def time_step(self, shape, dtype, n_threads):
         self.run()
 
 
-class Lengths:
+class Memory(Timing):
+    """The most memory of a process that does it, the libraries' own included."""
+
+    params = (["32,100,256,256", "1024,20,16,32"], ["forward", "step"])
+    param_names = ("B_T_I_H", "what")
+
+    def setup(self, shape, what):
+        self.run = getattr(_make("fastgru", _case(shape, n_threads=1)), what)
+
+    def peakmem_run(self, shape, what):
+        self.run()
+
+
+class Libraries(Timing):
+    """The same beside PyTorch, and NumPy's products in a plain loop."""
+
+    params = (["fastgru", "numpy", "torch"], ["forward", "step"])
+    param_names = ("library", "what")
+
+    def setup(self, library, what):
+        self.run = getattr(_make(library, Case(32, 100, 64, 128, n_threads=1)), what)
+        if self.run is None:
+            raise NotImplementedError(f"{library} does not train")
+        self.run()
+
+    def time_library(self, library, what):
+        self.run()
+
+
+class SingleStep(Timing):
+    """One step of one sequence: a call, a cell's call, and a stream's step."""
+
+    params = (["16,32", "64,128"], ["call", "cell", "stream"])
+    param_names = ("I_H", "what")
+
+    def setup(self, sizes, what):
+        import fastgru
+
+        n_inputs, n_units = map(int, sizes.split(","))
+        x = np.linspace(-1.0, 1.0, n_inputs, dtype=np.float32)
+        h = np.linspace(-1.0, 1.0, n_units, dtype=np.float32)
+        gru = fastgru.GRU(n_inputs, n_units, random_state=0)
+        if what == "call":
+            self.run = lambda: gru(x[np.newaxis], h[np.newaxis])
+        elif what == "cell":
+            cell = fastgru.GRUCell(n_inputs, n_units, random_state=0)
+            self.run = lambda: cell(x, h)
+        else:
+            stream = fastgru.Network([gru]).stream()
+            self.run = lambda: stream.step(x)
+        self.run()
+
+    def time_single_step(self, sizes, what):
+        self.run()
+
+
+class Lengths(Timing):
     """Sequences of unequal length, and as many valid steps in equal ones."""
 
     params = (["equal", "unequal"], ["forward", "step"])
     param_names = ("lengths", "what")
 
     def setup(self, kind, what):
-        case = Case(128, 100, 64, 128, n_threads=2, ragged=True)
+        case = Case(128, 100, 64, 128, n_threads=1, ragged=True)
         case = case.unpadded() if kind == "equal" else case
-        self.run = getattr(_made("fastgru", case), what)
+        self.run = getattr(_make("fastgru", case), what)
         self.run()
 
     def time_lengths(self, kind, what):
         self.run()
 
 
-class Variants:
+class Variants(Timing):
     """The paper's cell beside the default, and two directions."""
 
     params = (["default", "reset_before", "bidirectional"], ["forward", "step"])
@@ -84,8 +148,7 @@ class Variants:
             reset_after=variant != "reset_before",
             random_state=0,
         )
-        arrays = Case(32, 100, 64, 128, n_threads=2).arrays()
-        x = arrays["x"]
+        x = Case(32, 100, 64, 128, n_threads=1).arrays()["x"]
         d_output = np.ones_like(gru(x)[0])
         self.run = lambda: gru(x)
         if what == "step":

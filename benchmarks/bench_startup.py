@@ -5,6 +5,8 @@ import subprocess
 import sys
 import tempfile
 
+from benchmarks.timing import Timing
+
 FIRST_CALL = """
 import numpy as np, fastgru
 fastgru.GRU(4, 8)(np.zeros((5, 2, 4), np.float32))
@@ -16,28 +18,31 @@ def _run(code, cache):
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
 
 
-class Startup:
+class Startup(Timing):
     """Whole processes, the interpreter's own start included."""
 
-    timeout = 300
     number, repeat, warmup_time = 1, 3, 0
 
-    def setup(self):
-        self.folder = tempfile.TemporaryDirectory()
-        self.warm = os.path.join(self.folder.name, "warm")
-        _run(FIRST_CALL, self.warm)
+    def setup_cache(self):
+        # In a folder that stays until all of these are measured.
+        cache = os.path.abspath("numba-cache")
+        _run(FIRST_CALL, cache)
+        return cache
 
-    def teardown(self):
-        self.folder.cleanup()
+    def time_nothing(self, cache):
+        _run("pass", cache)
 
-    def time_nothing(self):
-        _run("pass", self.warm)
+    def time_import(self, cache):
+        _run("import fastgru", cache)
 
-    def time_import(self):
-        _run("import fastgru", self.warm)
+    def time_first_call_from_the_cache(self, cache):
+        _run(FIRST_CALL, cache)
 
-    def time_first_call_from_the_cache(self):
-        _run(FIRST_CALL, self.warm)
+
+class Compilation(Timing):
+    """A first call with nothing in the cache, once: it takes long."""
+
+    number, repeat, warmup_time = 1, 1, 0
 
     def time_first_call_compiling(self):
         with tempfile.TemporaryDirectory() as cold:

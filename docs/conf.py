@@ -15,7 +15,7 @@ extensions = [
     "sphinx_copybutton",
 ]
 templates_path = ["_templates"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "performance_tables.md"]  # that one is included
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"fastgru {version}"

@@ -1,4 +1,4 @@
-"""Compare libraries: ``python -m benchmarks.peers [--shapes B,T,I,H ...]``.
+"""Compare libraries: ``python -m benchmarks.peers`` (``--help`` for its options).
 
 Every library runs in its own process, since idle threads of one slow another down.
 Results are compared first.  Then rounds go through the libraries in turn, so that a
@@ -7,179 +7,190 @@ machine that gets slower gets slower for all, and the median round counts.
 
 import argparse
 import json
-import os
-import statistics
-import subprocess
-import sys
-import tempfile
-from dataclasses import asdict
+import secrets
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
+from benchmarks.peers import epochs, latency, scaling
 from benchmarks.peers.case import Case
+from benchmarks.peers.cells import GRID, QUICK, SCALING, draw_cells
+from benchmarks.peers.comparison import TOLERANCE, UNPADDED, Effort, compare
+from benchmarks.peers.cores import count_cores
+from benchmarks.peers.library import OURS, PEERS, Library, layer_file, started
+from benchmarks.peers.machine import (
+    describe_machine,
+    describe_moment,
+    describe_versions,
+)
+from benchmarks.peers.peak import measure_peak
+from benchmarks.peers.report import cell_lines, header, summary_lines
+from benchmarks.peers.training_case import TrainingCase
 
-HERE = Path(__file__).parent
-SHAPES = ["32,100,64,128", "32,100,256,256", "128,100,128,128", "1024,20,16,32"]
-# Largest error over largest magnitude, of float32 results of sums in different orders.
-TOLERANCE = {"float32": 1e-4, "float64": 1e-10}
-# fastgru on equally long sequences with as many valid steps.
-UNPADDED = "unpadded"
-
-
-class Library:
-    """A process with one library in it."""
-
-    def __init__(self, path: Path, n_threads: int, name: str = "") -> None:
-        environment = dict(os.environ)
-        for variable in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
-            environment[variable] = str(n_threads)
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.peers.worker", str(path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
-        self.name = name or path.stem.removesuffix("_layer")
-        answer = self._read()
-        self.missing = answer.get("missing")
-
-    def ask(self, **command: object) -> dict:
-        """Send a command and return the answer."""
-        self.process.stdin.write(json.dumps(command) + "\n")
-        self.process.stdin.flush()
-        return self._read()
-
-    def _read(self) -> dict:
-        line = self.process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"the process of {self.name} ended")
-        return json.loads(line)
-
-    def close(self) -> None:
-        """End the process."""
-        self.process.stdin.close()
-        self.process.wait()
-
-
-def compare(libraries: list[Library], case: Case, rounds: int, seconds: float) -> dict:
-    """Return each library's median times in ms: "forward" and, if it trains, "step".
-
-    Libraries that do not have the case are left out.
-    """
-    times: dict[str, dict[str, list[float]]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        files = {}
-        for library in libraries:
-            file = str(Path(folder) / f"{library.name}.npz")
-            own = case.unpadded() if library.name == UNPADDED else case
-            answer = library.ask(
-                do="make", case=asdict(own), file=file, seconds=seconds
-            )
-            if "unsupported" in answer:
-                continue
-            times[library.name] = {what: [] for what in answer["runs"]}
-            if own is case:
-                files[library.name] = file
-        _check_results(files, TOLERANCE[case.dtype])
-    for _ in range(rounds):
-        for what in ("forward", "step"):
-            for library in libraries:
-                if what in times.get(library.name, ()):
-                    answer = library.ask(do=what, seconds=seconds)
-                    times[library.name][what].append(1e3 * answer["seconds"])
-    return {
-        name: {what: statistics.median(values) for what, values in both.items()}
-        for name, both in times.items()
-    }
-
-
-def _check_results(files: dict[str, str], tolerance: float) -> None:
-    """Raise if a library disagrees with fastgru on an output or a gradient."""
-    expected = dict(np.load(files["fastgru"]))
-    for name, file in files.items():
-        for key, result in np.load(file).items():
-            error = np.abs(result - expected[key]).max() / np.abs(expected[key]).max()
-            if not error <= tolerance:
-                raise SystemExit(f"fastgru and {name} disagree on {key}: {error:.1e}")
-
-
-def _cells(names: list[str], case: Case, times: dict, what: str) -> str:
-    """Return the columns of a line of the table."""
-    cells = ""
-    operations = case.gflop * (1 if what == "forward" else 3)
-    for name in names:
-        if what not in times.get(name, ()):
-            cells += f"{'-':>18}"
-            continue
-        milliseconds = times[name][what]
-        cells += f"{milliseconds:11.3f} {f'({operations / milliseconds * 1e3:.0f})':>6}"
-    for name in names:
-        if name != "fastgru":
-            ratio = "-"
-            if what in times.get(name, ()):
-                ratio = f"{times[name][what] / times['fastgru'][what]:.2f}"
-            cells += f"{ratio:>20}"
-    return cells
+N_RANDOM = 20
+QUICK_EFFORT = Effort(seconds=0.05, cell_seconds=4.0, least_rounds=3, most_rounds=3)
 
 
 def main() -> None:
-    """Read the arguments, run and print the table."""
+    """Read the arguments, measure, print the tables."""
+    options = _read_options()
+    sections = {
+        "comparison": _measure_comparison,
+        "scaling": _measure_scaling,
+        "epochs": _measure_epochs,
+        "latency": _measure_latency,
+    }
+    chosen = [name for name in sections if options.all or getattr(options, name)]
+    report = _start_report(options.json)
+    print(f"{options.threads} threads, {options.dtype}")
+    agreed = True
+    for section in chosen or ["comparison"]:
+        moment = describe_moment()
+        measured = sections[section](options)
+        agreed &= not any(cell.get("disagree") for cell in measured.get("cells", ()))
+        settings = {name: getattr(options, name) for name in ("threads", "dtype")}
+        report[section] = {**moment, **settings, **measured}
+        if options.json:  # after each, for the sake of what follows going wrong
+            options.json.write_text(json.dumps(report, indent=1) + "\n")
+    if not agreed:
+        raise SystemExit("some results disagree, see above")
+
+
+def _read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers")
-    parser.add_argument("--shapes", nargs="+", default=SHAPES, metavar="B,T,I,H")
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--dtype", choices=sorted(TOLERANCE), default="float32")
-    parser.add_argument("--reset-before", action="store_true", help="the paper's cell")
-    parser.add_argument(
+    what = parser.add_argument_group("what to measure, by default --comparison")
+    what.add_argument("--comparison", action="store_true", help="the peers' times")
+    what.add_argument("--scaling", action="store_true", help="fastgru's threads")
+    what.add_argument("--epochs", action="store_true", help="training a classifier")
+    what.add_argument("--latency", action="store_true", help="p50 and p99 of a call")
+    what.add_argument("--all", action="store_true", help="all four")
+    cells = parser.add_argument_group("cells")
+    cells.add_argument("--cells", "--shapes", nargs="+", metavar="B,T,I,H")
+    cells.add_argument(
+        "--random",
+        type=int,
+        metavar="N",
+        help=f"so many random cells, {N_RANDOM} by default beside the grid",
+    )
+    cells.add_argument("--seed", type=int, help="of the random cells; default: a new")
+    cells.add_argument("--reset-before", action="store_true", help="the paper's cell")
+    cells.add_argument("--dtype", choices=sorted(TOLERANCE), default="float32")
+    cells.add_argument(
         "--lengths",
         action="store_true",
         help="unequal lengths, from a quarter of T to T; beside as many steps unpadded",
     )
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument(
-        "--seconds", type=float, default=0.25, help="of each round and library"
+    how = parser.add_argument_group("how")
+    how.add_argument("--threads", type=int, default=count_cores())
+    how.add_argument(
+        "--quick", action="store_true", help="few cells, few rounds: a try"
     )
-    parser.add_argument("--json", type=Path, help="write the times to this file")
-    parser.add_argument(
+    how.add_argument("--rounds", type=int, help="default: as fit a time per cell")
+    how.add_argument("--seconds", type=float, help="of each round, library and run")
+    how.add_argument("--peers", nargs="*", default=list(PEERS), choices=PEERS)
+    how.add_argument(
         "--also", nargs="*", type=Path, default=[], help="more files like *_layer.py"
     )
+    how.add_argument(
+        "--json",
+        type=Path,
+        help="write the times to this file; what it has of other sections stays",
+    )
     options = parser.parse_args()
+    if options.seed is None:
+        options.seed = secrets.randbelow(2**32)
+    if options.random is None:
+        options.random = 0 if options.quick or options.cells else N_RANDOM
+    given = {"rounds": options.rounds, "seconds": options.seconds}
+    options.effort = replace(
+        QUICK_EFFORT if options.quick else Effort(),
+        **{name: value for name, value in given.items() if value is not None},
+    )
+    return options
 
-    own = HERE / "fastgru_layer.py"
-    peers = [HERE / f"{name}_layer.py" for name in ("torch", "onnxruntime")]
-    libraries = []
-    for path in [own, *peers, *options.also]:
-        library = Library(path, options.threads)
-        if library.missing:
-            print(f"{library.name} is left out: {library.missing}")
-        else:
-            libraries.append(library)
-    if options.lengths:
-        libraries.append(Library(own, options.threads, UNPADDED))
-    names = [library.name for library in libraries]
-    print(f"{options.threads} threads, {options.dtype}; ms (GFLOP/s), median of rounds")
-    header = "".join(f"{name:>18}" for name in names)
-    ratios = "".join(f"{name + '/fastgru':>20}" for name in names if name != "fastgru")
-    print(f"{'B, T, I, H':>20} {'':8}{header}{ratios}")
-    rows = []
-    for shape in options.shapes:
-        case = Case(
-            *(int(size) for size in shape.split(",")),
-            n_threads=options.threads,
-            dtype=options.dtype,
-            reset_after=not options.reset_before,
-            ragged=options.lengths,
-        )
-        times = compare(libraries, case, options.rounds, options.seconds)
-        rows.append({**asdict(case), "ms": times})
-        for what in ("forward", "step"):
-            cells = _cells(names, case, times, what)
-            print(f"{shape:>20} {what:8}{cells}", flush=True)
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=1))
-    for library in libraries:
-        library.close()
+
+def _start_report(file: Path | None) -> dict:
+    """Return the report to fill: machine, versions, and what the file has already."""
+    report = {"machine": describe_machine(), "versions": describe_versions()}
+    if file is not None and file.exists():
+        old = json.loads(file.read_text())
+        if any(old.get(key) != value for key, value in report.items()):
+            raise SystemExit(
+                f"{file} is of another machine or other versions: name another file"
+            )
+        report = old
+    return report
+
+
+def _case(shape: str, options: argparse.Namespace) -> Case:
+    return Case(
+        *(int(size) for size in shape.split(",")),
+        n_threads=options.threads,
+        dtype=options.dtype,
+        reset_after=not options.reset_before,
+        ragged=options.lengths,
+    )
+
+
+def _libraries(options: argparse.Namespace) -> Iterator[Library]:
+    for path in [*map(layer_file, (OURS, *options.peers)), *options.also]:
+        yield Library(path, options.threads)
+
+
+def _measure_comparison(options: argparse.Namespace) -> dict:
+    def libraries() -> Iterator[Library]:
+        yield from _libraries(options)
+        if options.lengths:
+            path = layer_file(OURS)
+            yield Library(path, options.threads, UNPADDED, Case.unpadded)
+
+    shapes = [(shape, "chosen") for shape in options.cells or ()]
+    if not shapes:
+        shapes = [(shape, "grid") for shape in (QUICK if options.quick else GRID)]
+    shapes += [(s, "random") for s in draw_cells(options.random, options.seed)]
+    before = measure_peak(options.threads, options.dtype)
+    cells = []
+    with started(libraries()) as ready:
+        names = [library.name for library in ready]
+        backends = {lib.name: lib.backend for lib in ready if lib.backend}
+        print(f"seed of the random cells {options.seed}")
+        print("ms (GFLOP/s), median of rounds; a step counts as 3 forward passes")
+        print(header(names))
+        for shape, kind in shapes:
+            cell = compare(ready, _case(shape, options), options.effort)
+            cells.append({"kind": kind, **cell})
+            print(cell_lines(cells[-1], names, before["gflops"]), flush=True)
+    after = measure_peak(options.threads, options.dtype)
+    print(summary_lines(cells))
+    print(
+        f"multiply-add peak {before['gflops']:.0f} GFLOP/s before, "
+        f"{after['gflops']:.0f} after"
+    )
+    return {
+        "seed": options.seed,
+        "peak": max(before, after, key=lambda peak: peak["gflops"]),
+        "libraries": names,
+        "backends": backends,
+        "cells": cells,
+    }
+
+
+def _measure_scaling(options: argparse.Namespace) -> dict:
+    shapes = options.cells or (QUICK if options.quick else SCALING)
+    cases = [_case(shape, options) for shape in shapes]
+    return scaling.measure(cases, options.threads, options.effort)
+
+
+def _measure_epochs(options: argparse.Namespace) -> dict:
+    case = TrainingCase(options.threads, n_epochs=2 if options.quick else 5)
+    return epochs.measure(case, options.rounds or (2 if options.quick else 5))
+
+
+def _measure_latency(options: argparse.Namespace) -> dict:
+    rounds = 2 if options.quick else 5
+    cases = [_case(shape, options) for shape in options.cells or latency.SHAPES]
+    with started(_libraries(options)) as ready:
+        return latency.measure(ready, cases, options.rounds or rounds)
 
 
 if __name__ == "__main__":

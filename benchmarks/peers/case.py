@@ -69,6 +69,12 @@ class Timed:
     step: Callable[[], object] | None  # None: it does not train
     results: Callable[[], dict[str, np.ndarray]]
 
+    @property
+    def runs(self) -> dict[str, Callable[[], object]]:
+        """What there is, by name: "forward" and, if it trains, "step"."""
+        both = {"forward": self.forward, "step": self.step}
+        return {what: run for what, run in both.items() if run is not None}
+
 
 class Unsupported(Exception):
     """A library does not have what a case asks for."""

@@ -14,7 +14,7 @@ def _with_gates_of_onnx(array: np.ndarray) -> np.ndarray:
 
 
 def _model(case: Case, arrays: dict[str, np.ndarray]) -> bytes:
-    """Return a graph of one operator: x and lengths to output."""
+    """Return a graph of one operator: x, and lengths if they differ, to output."""
     bias = [_with_gates_of_onnx(arrays[f"bias_{side}_l0"]) for side in ("ih", "hh")]
     weights = {
         "W": _with_gates_of_onnx(arrays["weight_ih_l0"]),
@@ -23,20 +23,23 @@ def _model(case: Case, arrays: dict[str, np.ndarray]) -> bytes:
     }
     node = helper.make_node(
         "GRU",
-        ["X", "W", "R", "B", "lengths"],
+        ["X", "W", "R", "B", *(["lengths"] if case.ragged else [])],
         ["Y"],
         hidden_size=case.hidden_size,
         linear_before_reset=int(case.reset_after),
     )
     x_shape = [case.n_steps, case.batch, case.input_size]
     y_shape = [case.n_steps, 1, case.batch, case.hidden_size]
+    inputs = [helper.make_tensor_value_info("X", TensorProto.FLOAT, x_shape)]
+    if case.ragged:
+        lengths = helper.make_tensor_value_info(
+            "lengths", TensorProto.INT32, [case.batch]
+        )
+        inputs.append(lengths)
     graph = helper.make_graph(
         [node],
         "gru",
-        [
-            helper.make_tensor_value_info("X", TensorProto.FLOAT, x_shape),
-            helper.make_tensor_value_info("lengths", TensorProto.INT32, [case.batch]),
-        ],
+        inputs,
         [helper.make_tensor_value_info("Y", TensorProto.FLOAT, y_shape)],
         [numpy_helper.from_array(w[np.newaxis], name) for name, w in weights.items()],
     )
@@ -56,15 +59,19 @@ def make(case: Case) -> Timed:
     session = onnxruntime.InferenceSession(
         _model(case, arrays), options, providers=["CPUExecutionProvider"]
     )
+    x, lengths = arrays["x"], case.lengths().astype(np.int32)
     output = np.zeros((case.n_steps, 1, case.batch, case.hidden_size), np.float32)
     binding = session.io_binding()
-    binding.bind_cpu_input("X", arrays["x"])
-    binding.bind_cpu_input("lengths", case.lengths().astype(np.int32))
+    binding.bind_cpu_input("X", x)
+    if case.ragged:
+        binding.bind_cpu_input("lengths", lengths)
     binding.bind_output(
         "Y", "cpu", 0, np.float32, list(output.shape), output.ctypes.data
     )
 
-    def forward() -> None:
+    bound = x, lengths, output  # by address: they have to outlive the binding
+
+    def forward(_bound: tuple = bound) -> None:
         session.run_with_iobinding(binding)
 
     def results() -> dict[str, np.ndarray]:

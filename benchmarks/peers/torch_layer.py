@@ -15,6 +15,8 @@ def make(case: Case) -> Timed:
     """Make what is timed."""
     if not case.reset_after:
         raise Unsupported("torch resets after the product only")
+    if case.lengths().min() == 0:
+        raise Unsupported("torch packs no sequence of length 0")
     torch.set_num_threads(case.n_threads)
     arrays = {name: torch.from_numpy(value) for name, value in case.arrays().items()}
     x, d_output = arrays.pop("x"), arrays.pop("d_output")

@@ -285,15 +285,22 @@ class Network(Parametrized):
 
         Parameters
         ----------
-        values, lengths, n_threads
+        values, lengths
             As for ``outputs``.
         loss : callable
             ``loss(d_outputs, outputs)`` returns the sum and writes the gradient to its
             first argument.
         gradients : ParameterSet
             Written; made by ``like()`` of the parameters.
+        n_threads : int
+            As for ``outputs``.
         masks : Masks, default=None
             Draws the dropout masks; None means no dropout.
+
+        Returns
+        -------
+        float
+            What the loss returned.
         """
         rows = Rows(values, Geometry.concatenated(lengths))
         rows, tapes = self._record(rows, masks, n_threads)
