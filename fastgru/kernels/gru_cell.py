@@ -33,7 +33,17 @@ from fastgru.kernels.products import (
     tiles_for,
     vectors_for,
 )
-from fastgru.kernels.simd import fma, lanes, load, load_lanes, store, store_lanes
+from fastgru.kernels.simd import (
+    beside,
+    first_half,
+    fma,
+    lanes,
+    load,
+    load_lanes,
+    second_half,
+    store,
+    store_lanes,
+)
 from fastgru.kernels.tile import WIDE_PANELS, tile_2, tile_3, wide_tile
 
 
@@ -55,14 +65,8 @@ def _new_state(z, n, h):
 
 
 @inline
-def _finish_reset_after(sums, before_n, h, h_next, record, n_units, valid, training):
-    """Compute one register of new states from its finished sums."""
-    wide = lanes(h)
-    r = sigmoid(load(sums))
-    z = sigmoid(load(sums + wide))
-    hn = load(sums + 2 * wide)
-    n = tanh(fma(r, hn, load(before_n)))
-    new = _new_state(z, n, load(h))
+def _hand_out(h_next, record, new, hn, r, z, n, n_units, valid, training):
+    """Write one register of new states and, when training, of the tape."""
     if training:
         _store_valid(h_next, new, valid)
         _store_valid(record, hn, valid)
@@ -71,6 +75,71 @@ def _finish_reset_after(sums, before_n, h, h_next, record, n_units, valid, train
         _store_valid(record + 3 * n_units, n, valid)
     else:
         store(h_next, new)
+
+
+@inline
+def _finish_reset_after(sums, before_n, h, h_next, record, n_units, valid, training):
+    """Compute one register of new states from its finished sums."""
+    wide = lanes(h)
+    gates = sigmoid(beside(load(sums), load(sums + wide)))
+    r, z = first_half(gates), second_half(gates)
+    hn = load(sums + 2 * wide)
+    n = tanh(fma(r, hn, load(before_n)))
+    new = _new_state(z, n, load(h))
+    _hand_out(h_next, record, new, hn, r, z, n, n_units, valid, training)
+
+
+@inline
+def _load_two(address, distance):
+    return beside(load(address), load(address + distance))
+
+
+@inline
+def _finish_two_reset_after(
+    sums,
+    before_n,
+    before_distance,
+    h,
+    h_next,
+    state_distance,
+    record,
+    record_distance,
+    n_units,
+    valid,
+    second_valid,
+    training,
+):
+    """Do the same for two registers, the second one so many numbers further on."""
+    wide = lanes(h)
+    gates = sigmoid(beside(_load_two(sums, 3 * wide), _load_two(sums + wide, 3 * wide)))
+    r, z = first_half(gates), second_half(gates)
+    hn = _load_two(sums + 2 * wide, 3 * wide)
+    n = tanh(fma(r, hn, _load_two(before_n, before_distance)))
+    new = _new_state(z, n, _load_two(h, state_distance))
+    _hand_out(
+        h_next,
+        record,
+        first_half(new),
+        first_half(hn),
+        first_half(r),
+        first_half(z),
+        first_half(n),
+        n_units,
+        valid,
+        training,
+    )
+    _hand_out(
+        h_next + state_distance,
+        record + record_distance,
+        second_half(new),
+        second_half(hn),
+        second_half(r),
+        second_half(z),
+        second_half(n),
+        n_units,
+        second_valid,
+        training,
+    )
 
 
 @compiled_once
@@ -115,10 +184,26 @@ def step_reset_after(
                 3 * wide,
                 n_units,
             )
-            for p in range(panels):
+            for p in range(0, panels - 1, 2):
                 unit = (vector + p) * wide
-                _finish_reset_after(
+                _finish_two_reset_after(
                     sums + p * 3 * wide,
+                    before + unit * 4,
+                    4 * wide,
+                    h + unit,
+                    h_next + unit,
+                    wide,
+                    tape + unit,
+                    wide,
+                    n_units,
+                    wide,
+                    min(wide, n_units - unit - wide),
+                    training,
+                )
+            if panels % 2 == 1:
+                unit = (vector + panels - 1) * wide
+                _finish_reset_after(
+                    sums + (panels - 1) * 3 * wide,
                     before + unit * 4,
                     h + unit,
                     h_next + unit,
@@ -150,14 +235,31 @@ def step_reset_after(
                 3 * wide,
                 n_units,
             )
-            for q in range(height):
+            for q in range(0, height - 1, 2):
                 place = (i + q) * h_row + unit
-                _finish_reset_after(
+                _finish_two_reset_after(
                     sums + q * 3 * wide,
                     first + (i + q) * before_row,
+                    before_row,
                     h + place,
                     h_next + place,
+                    h_row,
                     tape + (i + q) * 4 * n_units + unit,
+                    4 * n_units,
+                    n_units,
+                    valid,
+                    valid,
+                    training,
+                )
+            if height % 2 == 1:
+                last = i + height - 1
+                place = last * h_row + unit
+                _finish_reset_after(
+                    sums + (height - 1) * 3 * wide,
+                    first + last * before_row,
+                    h + place,
+                    h_next + place,
+                    tape + last * 4 * n_units + unit,
                     n_units,
                     valid,
                     training,
@@ -211,8 +313,9 @@ def reset_before(
                 n_units,
             )
             for q in range(height):
-                r = sigmoid(load(sums + q * 2 * wide))
-                z = sigmoid(load(sums + q * 2 * wide + wide))
+                place = sums + q * 2 * wide
+                both = sigmoid(beside(load(place), load(place + wide)))
+                r, z = first_half(both), second_half(both)
                 reset = r * load(seen + (i + q) * h_row + unit)
                 record = gates + (i + q) * gates_row + unit
                 if training:

@@ -6,9 +6,11 @@ explicit vector type they read as the equations and run at full width.
 
 Three types of values:
 
-- ``Vector``: one register of ``lanes`` numbers.  ``+ - * /``, unary minus, ``abs``,
-  ``fma``, ``where_less``, ``copysign``; a Python float beside a vector is spread over
-  its lanes.
+- ``Vector``: one register of ``lanes`` numbers, or with ``beside`` two or four, whose
+  operations LLVM issues in turn: a CPU does not look far enough ahead to overlap two
+  long chains of operations that stand one behind the other.  ``+ - * /``, unary minus,
+  ``abs``, ``fma``, ``where_less``, ``copysign``; a Python float beside a vector is
+  spread over its lanes.
 - ``Pointer``: an address inside an array.  ``pointer + n`` counts numbers,
   ``pointer[i]`` reads and writes one number, ``load`` and ``store`` move a register.
 - plain floats: the functions on vectors take a float64 just as well.
@@ -89,11 +91,12 @@ def lanes_of(dtype: types.Float) -> int:
 
 
 class Vector(types.Type):
-    """One register of numbers of one float type."""
+    """One register of numbers of one float type, or several side by side."""
 
-    def __init__(self, dtype: types.Float) -> None:
+    def __init__(self, dtype: types.Float, registers: int = 1) -> None:
         self.dtype = dtype
-        self.lanes = lanes_of(dtype)
+        self.registers = registers
+        self.lanes = lanes_of(dtype) * registers
         super().__init__(name=f"Vector({dtype} x {self.lanes})")
 
 
@@ -257,22 +260,26 @@ def store(typingctx, address, vector):
     return types.void(address, vector), codegen
 
 
+def emit_prefetch(builder, address, *, writes):
+    """Emit a request for the cache line of an address, to read or to write it."""
+    byte = ir.IntType(8).as_pointer()
+    # LLVM with opaque pointers names the address space only, LLVM with typed ones not.
+    suffix = ".p0" if str(byte) == "ptr" else ".p0i8"
+    function = cgutils.get_or_insert_function(
+        builder.module,
+        ir.FunctionType(ir.VoidType(), [byte, INT32, INT32, INT32]),
+        "llvm.prefetch" + suffix,
+    )
+    write, most_local, data = (ir.Constant(INT32, n) for n in (int(writes), 3, 1))
+    builder.call(function, [builder.bitcast(address, byte), write, most_local, data])
+
+
 @intrinsic
 def prefetch(typingctx, address):
     """Ask for the cache line of an address, which may lie outside of any array."""
 
     def codegen(context, builder, sig, args):
-        byte = ir.IntType(8).as_pointer()
-        # LLVM with opaque pointers names the address space only, LLVM with typed ones
-        # not.
-        suffix = ".p0" if str(byte) == "ptr" else ".p0i8"
-        function = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(ir.VoidType(), [byte, INT32, INT32, INT32]),
-            "llvm.prefetch" + suffix,
-        )
-        read, most_local, data = (ir.Constant(INT32, n) for n in (0, 3, 1))
-        builder.call(function, [builder.bitcast(args[0], byte), read, most_local, data])
+        emit_prefetch(builder, args[0], writes=False)
         return context.get_dummy_value()
 
     return types.void(address), codegen
@@ -344,6 +351,41 @@ def store_lanes(typingctx, address, vector, count):
         return context.get_dummy_value()
 
     return types.void(address, vector, types.intp), codegen
+
+
+def _lanes_from(builder, vectors, vector_type, first):
+    """Emit ``count`` lanes of two registers that stand side by side."""
+    n = vector_type.count
+    numbers = ir.Constant(ir.VectorType(INT32, n), list(range(first, first + n)))
+    return builder.shuffle_vector(*vectors, numbers)
+
+
+@intrinsic
+def beside(typingctx, a, b):
+    """Return the lanes of a, then those of b."""
+
+    def codegen(context, builder, sig, args):
+        return _lanes_from(builder, args, llvm_type(sig.return_type), 0)
+
+    return Vector(a.dtype, 2 * a.registers)(a, b), codegen
+
+
+def _make_half(half):
+    @intrinsic
+    def half_of(typingctx, vector):
+        """Return a half of the lanes."""
+
+        def codegen(context, builder, sig, args):
+            result_type = llvm_type(sig.return_type)
+            first = half * result_type.count
+            return _lanes_from(builder, [args[0], args[0]], result_type, first)
+
+        return Vector(vector.dtype, vector.registers // 2)(vector), codegen
+
+    return half_of
+
+
+first_half, second_half = _make_half(0), _make_half(1)
 
 
 # -- arithmetic ------------------------------------------------------------------------

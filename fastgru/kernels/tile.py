@@ -15,6 +15,7 @@ from fastgru.kernels.simd import (
     Vector,
     emit_call,
     emit_load,
+    emit_prefetch,
     emit_spread,
     emit_store,
     llvm_type,
@@ -22,6 +23,8 @@ from fastgru.kernels.simd import (
 
 # Panels side by side of a single row: 12 sums, which fit any CPU's registers.
 WIDE_PANELS = 4
+# Terms of a sum each time around its loop; a power of two.
+_UNROLLED = 4
 
 
 def _make_tile(width, adds):
@@ -57,10 +60,12 @@ def _make_tile(width, adds):
                         emit_load(builder, p, vector_type)
                         for p in _places(builder, init, init_row, shape, vector_type)
                     ]
+                places = _places(builder, c, c_row, shape, vector_type)
+                for place in places:
+                    emit_prefetch(builder, place, writes=True)
                 sums = _sum_of_products(
                     builder, sums, height, width, *operands, n_terms, vector_type
                 )
-                places = _places(builder, c, c_row, shape, vector_type)
                 for place, value in zip(places, sums, strict=True):
                     if adds:
                         value = builder.fadd(
@@ -109,7 +114,10 @@ def wide_tile(
             switch.add_case(ir.Constant(INT64, count), block)
             builder.position_at_end(block)
             shape = [(i, v) for i in range(count) for v in range(TILE_VECTORS)]
-            starts = _places(builder, b, b_panel, shape, vector_type)
+            starts = [
+                builder.gep(b, [builder.mul(b_panel, ir.Constant(INT64, i))])
+                for i in range(count)
+            ]
             sums = [
                 emit_load(builder, place, vector_type)
                 for place in _places(builder, init, init_panel, shape, vector_type)
@@ -143,77 +151,116 @@ def _places(builder, base, row, shape, vector_type):
     ]
 
 
-def _sums_of_row(builder, sums, starts, a, a_k, b_row, n_terms, vector_type):
+def _sums_of_row(builder, sums, panels, a, a_k, b_row, n_terms, vector_type):
     """Emit the loop over k of one row: each sum has weights of its own."""
-    before = builder.block
-    loop, after = (builder.append_basic_block(name) for name in ("terms", "stored"))
-    builder.branch(loop)
-    builder.position_at_end(loop)
-    k = builder.phi(INT64)
-    phis = [builder.phi(vector_type) for _ in sums]
-    number = builder.load(builder.gep(a, [builder.mul(k, a_k)]))
-    factor = emit_spread(builder, number, vector_type)
-    weights_row = builder.mul(k, b_row)
-    results = []
-    for start, total in zip(starts, phis, strict=True):
-        place = builder.gep(start, [weights_row])
-        weights = emit_load(builder, place, vector_type)
-        results.append(emit_call(builder, "fma", vector_type, factor, weights, total))
-    _end_loop(builder, k, phis, sums, results, n_terms, before, loop, after)
-    return results
 
+    def add_term(column, weights_row, sums):
+        factor = emit_spread(
+            builder, builder.load(builder.gep(a, [column])), vector_type
+        )
+        totals = iter(sums)
+        return [
+            emit_call(builder, "fma", vector_type, factor, weight, next(totals))
+            for panel in panels
+            for weight in _weights(
+                builder, panel, weights_row, TILE_VECTORS, vector_type
+            )
+        ]
 
-def _end_loop(builder, k, phis, sums, results, n_terms, before, loop, after):
-    """Emit the end of a loop over k, whose phis start as ``sums``."""
-    next_k = builder.add(k, ir.Constant(INT64, 1))
-    k.add_incoming(ir.Constant(INT64, 0), before)
-    k.add_incoming(next_k, loop)
-    for phi, start, result in zip(phis, sums, results, strict=True):
-        phi.add_incoming(start, before)
-        phi.add_incoming(result, loop)
-    builder.cbranch(builder.icmp_signed("<", next_k, n_terms), loop, after)
-    builder.position_at_end(after)
+    panels = [_opaque(builder, panel) for panel in panels]
+    return _loop(builder, add_term, sums, a_k, b_row, n_terms)
 
 
 def _sum_of_products(
     builder, sums, height, width, a, a_row, a_k, b, b_row, n_terms, vector_type
 ):
     """Emit the loop over k: a fused multiply-add into each of height x width sums."""
-    before = builder.block
-    loop, after = (builder.append_basic_block(name) for name in ("terms", "stored"))
-    row_starts = [
-        builder.gep(a, [builder.mul(a_row, ir.Constant(INT64, i))])
+    rows = [
+        _opaque(builder, builder.gep(a, [builder.mul(a_row, ir.Constant(INT64, i))]))
         for i in range(height)
     ]
-    builder.branch(loop)
+
+    def add_term(column, weights_row, sums):
+        weights = _weights(builder, b, weights_row, width, vector_type)
+        results = []
+        for i, row in enumerate(rows):
+            number = builder.load(builder.gep(row, [column]))
+            factor = emit_spread(builder, number, vector_type)
+            for v, weight in enumerate(weights):
+                total = sums[i * width + v]
+                results.append(
+                    emit_call(builder, "fma", vector_type, factor, weight, total)
+                )
+        return results
+
+    return _loop(builder, add_term, sums, a_k, b_row, n_terms)
+
+
+def _weights(builder, panel, row, width, vector_type):
+    """Load ``width`` registers of a row of a panel."""
+    weights = []
+    for v in range(width):
+        index = builder.add(row, ir.Constant(INT64, v * vector_type.count))
+        place = builder.gep(panel, [index])
+        weights.append(emit_load(builder, place, vector_type))
+    return weights
+
+
+def _opaque(builder, pointer):
+    """Return the pointer, which LLVM then keeps in a register of its own.
+
+    It would compute each row's address from the one before, every time around, and on
+    the units that multiply and add.
+    """
+    identity = ir.FunctionType(pointer.type, [pointer.type])
+    return builder.asm(identity, "", "=r,0", [pointer], side_effect=False)
+
+
+def _loop(builder, add_term, sums, a_k, b_row, n_terms):
+    """Emit a loop over k that starts from ``sums``; return its last sums.
+
+    ``_UNROLLED`` terms at a time, since counting takes slots of the units that multiply
+    and add; then those left over one by one.
+    """
+    zero = ir.Constant(INT64, 0)
+    whole = builder.and_(n_terms, ir.Constant(INT64, -_UNROLLED))
+    state = [zero, zero, *sums]
+    strides = a_k, b_row
+    state = _loop_part(builder, add_term, state, strides, zero, whole, _UNROLLED)
+    state = _loop_part(builder, add_term, state, strides, whole, n_terms, 1)
+    return state[2:]
+
+
+def _loop_part(builder, add_term, state, strides, begin, end, step):
+    """Emit a loop over k from begin to end - 1, ``step`` terms each time around.
+
+    state : where a's and b's numbers of the term stand, then the sums
+    """
+    loop, after = (builder.append_basic_block(name) for name in ("terms", "summed"))
+    before = builder.block
+    builder.cbranch(builder.icmp_signed("<", begin, end), loop, after)
     builder.position_at_end(loop)
     k = builder.phi(INT64)
-    phis = [
-        builder.phi(vector_type) for _ in sums
-    ]  # every phi must stand first in its block
-    weights_row, column = builder.mul(k, b_row), builder.mul(k, a_k)
-    weights = [
-        emit_load(
-            builder,
-            builder.gep(
-                b,
-                [builder.add(weights_row, ir.Constant(INT64, v * vector_type.count))],
-            ),
-            vector_type,
-        )
-        for v in range(width)
-    ]
-    results = []
-    for i in range(height):
-        number = builder.load(builder.gep(row_starts[i], [column]))
-        factor = emit_spread(builder, number, vector_type)
-        for v in range(width):
-            total = phis[i * width + v]
-            results.append(
-                emit_call(builder, "fma", vector_type, factor, weights[v], total)
-            )
-    _end_loop(builder, k, phis, sums, results, n_terms, before, loop, after)
-    return results
+    running = [builder.phi(value.type) for value in state]  # all phis of a block first
+    column, weights_row, *sums = running
+    for _ in range(step):
+        sums = add_term(column, weights_row, sums)
+        column = builder.add(column, strides[0])
+        weights_row = builder.add(weights_row, strides[1])
+    results = [column, weights_row, *sums]
+    next_k = builder.add(k, ir.Constant(INT64, step))
+    k.add_incoming(begin, before)
+    k.add_incoming(next_k, loop)
+    for phi, start, result in zip(running, state, results, strict=True):
+        phi.add_incoming(start, before)
+        phi.add_incoming(result, loop)
+    builder.cbranch(builder.icmp_signed("<", next_k, end), loop, after)
+    builder.position_at_end(after)
+    finals = [builder.phi(value.type) for value in state]
+    for final, start, result in zip(finals, state, results, strict=True):
+        final.add_incoming(start, before)
+        final.add_incoming(result, loop)
+    return finals
 
 
 # c[i, :] = init[i, :] + sum over k of a[i, k] * b[k, :], the sum starting from init,
