@@ -3,9 +3,12 @@
 import warnings
 
 import numpy as np
+from sklearn.model_selection import train_test_split
 
+import fastgru
 from benchmarks.peers.cores import count_cores
 from benchmarks.timing import Timing
+from fastgru.datasets import load_spoken_digits
 
 
 class SpokenDigits(Timing):
@@ -15,11 +18,6 @@ class SpokenDigits(Timing):
     param_names = ("n_jobs",)
 
     def setup(self, n_jobs):
-        from sklearn.model_selection import train_test_split
-
-        import fastgru
-        from fastgru.datasets import load_spoken_digits
-
         if n_jobs > count_cores():
             raise NotImplementedError(f"{n_jobs} threads need as many cores")
         X, y = load_spoken_digits(return_X_y=True)
@@ -48,9 +46,6 @@ class SpokenDigits(Timing):
 
     def peakmem_fit_5_epochs(self, n_jobs):
         self.model.fit(self.train, self.y_train)
-
-    def peakmem_predict(self, n_jobs):
-        self.model.predict(self.test)
 
     def track_test_accuracy_after_5_epochs(self, n_jobs):
         return self.model.score(self.test, self.y_test)
