@@ -7,6 +7,7 @@ holds it any more, its memory waits for the next of about its size.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import NamedTuple
 
@@ -51,9 +52,7 @@ class _Lease:
 
 def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """Return an array with any content."""
-    n_bytes = dtype.itemsize
-    for n in shape:
-        n_bytes *= n
+    n_bytes = dtype.itemsize * math.prod(shape)
     if n_bytes < _SMALLEST:
         return np.empty(shape, dtype)
     size = _rounded(n_bytes)

@@ -15,6 +15,7 @@ from numbers import Integral
 from typing import Any
 
 _limit: int | None = None
+_numba_config: Any = None
 _entered = threading.Lock()
 _has_started_threads = False
 _forked_after_start = False
@@ -31,9 +32,12 @@ if hasattr(os, "register_at_fork"):
 
 
 def _available() -> int:
-    import numba
+    global _numba_config
+    if _numba_config is None:  # an import statement at each call would take longer
+        from numba import config
 
-    return numba.config.NUMBA_NUM_THREADS
+        _numba_config = config
+    return _numba_config.NUMBA_NUM_THREADS
 
 
 def get_num_threads() -> int:
@@ -50,7 +54,7 @@ def get_num_threads() -> int:
     True
     """
     available = _available()
-    return available if _limit is None else min(_limit, available)
+    return available if _limit is None or _limit > available else _limit
 
 
 def set_num_threads(n: int) -> None:

@@ -90,7 +90,7 @@ def _infer_together(
     wide = lanes(scratch)
     padded = vectors_for(n_units, scratch) * wide
     before_row = before_row_size(n_units, reset_after, scratch)
-    rows_ahead = rows_ahead_at_most(rows, before_row)
+    rows_ahead = rows_ahead_at_most(rows, steps.n_steps, before_row)
 
     states = aligned(pointer(shared))
     gates = states + 2 * rows * padded
@@ -222,7 +222,9 @@ def infer_block(
     """Run sequences begin to end - 1, or a team's share; see ``gru_inference``."""
     steps = read_steps(geometry)
     together = min(ROWS_TOGETHER, end - begin)
-    size = work_size(together, x.shape[1], h_n.shape[1], reset_after, pointer(x))
+    size = work_size(
+        together, steps.n_steps, x.shape[1], h_n.shape[1], reset_after, pointer(x)
+    )
     work = np.empty(size, x.dtype)
     share = share_of(h_n.shape[1], pointer(x), team, member, n_members)
     if n_members == 1:

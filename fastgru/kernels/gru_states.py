@@ -52,12 +52,12 @@ def first_states(target, target_row, h_0, share, steps, first, rows, n_units):
 
 
 @inline
-def work_size(rows, n_inputs, n_units, reset_after, address):
+def work_size(rows, n_steps, n_inputs, n_units, reset_after, address):
     """Return how many numbers of scratch each thread needs for ``rows`` sequences."""
     wide = lanes(address)
     padded = vectors_for(n_units, address) * wide
     before_row = before_row_size(n_units, reset_after, address)
-    rows_ahead = rows_ahead_at_most(rows, before_row)
+    rows_ahead = rows_ahead_at_most(rows, n_steps, before_row)
     return (
         max(TILE_ROWS * 3 * wide, rows * padded)
         + rows_ahead * (before_row + n_inputs)

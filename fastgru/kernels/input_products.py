@@ -85,9 +85,10 @@ def steps_ahead(steps, t, first, last, before_row, address):
 
 
 @inline
-def rows_ahead_at_most(rows, before_row):
+def rows_ahead_at_most(rows, n_steps, before_row):
     """Return how many rows of pre-activations ``steps_ahead`` asks for at most."""
-    return max(rows, max(_NUMBERS_AHEAD, TILE_ROWS * before_row) // before_row)
+    ahead = max(_NUMBERS_AHEAD, TILE_ROWS * before_row) // before_row
+    return min(rows * n_steps, max(rows, ahead))
 
 
 @helper

@@ -134,6 +134,10 @@ class Recurrence:
         self._no_input = np.empty((0, self.input_size), self.dtype)
         size = packed_size(self.input_size, self.hidden_size, self.dtype.itemsize)
         self._packed = np.zeros(size, self.dtype)
+        # Multiply-adds per step of a forward pass.
+        self._terms_per_row = (
+            3 * self.hidden_size * (self.input_size + self.hidden_size)
+        )
         self._version = 0
         self.pack()
 
@@ -167,7 +171,8 @@ class Recurrence:
         h_n : (B, H), written
         output : (rows, any), written from ``column`` on, or None
         """
-        geometry = self._read(geometry)
+        if self.backwards:
+            geometry = geometry.reversed()
         arguments = (
             self._nothing if output is None else output,
             column,
@@ -215,7 +220,8 @@ class Recurrence:
 
         mask : (B, H) or None, what the recurrent products see the state times
         """
-        geometry = self._read(geometry)
+        if self.backwards:
+            geometry = geometry.reversed()
         slack = REGISTERS.size // self.dtype.itemsize
         n_rows, batch = geometry.n_rows, geometry.batch
         states = self.empty((batch + n_rows) * self.hidden_size + slack)
@@ -335,23 +341,14 @@ class Recurrence:
                 )
                 _report(team, bounds)
 
-    def _read(self, geometry: Geometry) -> Geometry:
-        return geometry.reversed() if self.backwards else geometry
-
-    def _terms(self, geometry: Geometry) -> int:
-        """Return the number of multiply-adds of a forward pass."""
-        per_row = 3 * self.hidden_size * (self.input_size + self.hidden_size)
-        return geometry.n_rows * per_row
-
     def _patience(self, geometry: Geometry) -> int:
-        return int(self._terms(geometry) * _PATIENCE_PER_TERM)
+        return int(geometry.n_rows * self._terms_per_row * _PATIENCE_PER_TERM)
 
     def _worth(self, geometry: Geometry, n_threads: int) -> int:
         """Return ``n_threads``, or 1 where the work is too small to share."""
-        smallest = _SMALLEST_PARALLEL
-        if geometry.batch < 2 * _SMALLEST_BLOCK:
-            smallest = _SMALLEST_TEAM
-        return n_threads if self._terms(geometry) > smallest else 1
+        few = geometry.batch < 2 * _SMALLEST_BLOCK
+        smallest = _SMALLEST_TEAM if few else _SMALLEST_PARALLEL
+        return n_threads if geometry.n_rows * self._terms_per_row > smallest else 1
 
     def _split(
         self, geometry: Geometry, n_threads: int
