@@ -61,6 +61,7 @@ def _make_tile(width, adds):
                         for p in _places(builder, init, init_row, shape, vector_type)
                     ]
                 places = _places(builder, c, c_row, shape, vector_type)
+                # Sums written to lines outside the first cache hold up the next tile.
                 for place in places:
                     emit_prefetch(builder, place, writes=True)
                 sums = _sum_of_products(

@@ -20,10 +20,10 @@ pytestmark = pytest.mark.timeout(600)
 
 # By type, and whether the reset gate acts after the product or before.
 GOLDEN = {
-    "f4 after": "fa97d49f3122597d6a38070f6c3c47188e0edc88ac6d1a0c95c5f56f3f415f9e",
-    "f4 before": "a425480f0b49e4fae85c72f075619318edc04d7b40153d456ad04a2bea49b2f8",
-    "f8 after": "839aef0507031df23a69d769aa73e628e8d04350d937ab0f4fb5fd650f4a2331",
-    "f8 before": "46e3b64b77394aa826958f18e48f4ae425993d7a23b23cb2de9be1a0d5d69ba9",
+    "f4 after": "54d8c843599f6557ae3b8952afd399af0ace333b90dd14096cb12e2ab67f6bc3",
+    "f4 before": "3cbff72f331deb9eacddd3d418f85b8793cb10c8d563973c81a095864e9b0102",
+    "f8 after": "a9d9916135f1fdb7614bbcb0cdf9f027da7ad0204c2e712efd04c6f63b1ee428",
+    "f8 before": "8bbf6c9b0aa27ae1bb2f7be7602be605daaf1d553ef53b64e31f7ea848029856",
 }
 
 # More packed rows than a sum of the weights' gradients takes at once, no size a
