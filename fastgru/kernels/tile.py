@@ -61,9 +61,11 @@ def _make_tile(width, adds):
                         for p in _places(builder, init, init_row, shape, vector_type)
                     ]
                 places = _places(builder, c, c_row, shape, vector_type)
-                # Sums written to lines outside the first cache hold up the next tile.
-                for place in places:
-                    emit_prefetch(builder, place, writes=True)
+                if not adds:
+                    # Sums written to lines outside the first cache hold up the next
+                    # tile.
+                    for place in places:
+                        emit_prefetch(builder, place, writes=True)
                 sums = _sum_of_products(
                     builder, sums, height, width, *operands, n_terms, vector_type
                 )
@@ -177,9 +179,12 @@ def _sum_of_products(
 ):
     """Emit the loop over k: a fused multiply-add into each of height x width sums."""
     rows = [
-        _opaque(builder, builder.gep(a, [builder.mul(a_row, ir.Constant(INT64, i))]))
+        builder.gep(a, [builder.mul(a_row, ir.Constant(INT64, i))])
         for i in range(height)
     ]
+    # Rows that stand one number apart are reached from one register as it is.
+    if not (isinstance(a_row, ir.Constant) and a_row.constant == 1):
+        rows = [_opaque(builder, row) for row in rows]
 
     def add_term(column, weights_row, sums):
         weights = _weights(builder, b, weights_row, width, vector_type)
