@@ -8,6 +8,12 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from fastgru.kernels.assembly import (
+    HAS_ASSEMBLY,
+    sums_over_columns,
+    sums_over_panels,
+    sums_over_rows,
+)
 from fastgru.kernels.simd import (
     INT64,
     TILE_ROWS,
@@ -156,6 +162,8 @@ def _places(builder, base, row, shape, vector_type):
 
 def _sums_of_row(builder, sums, panels, a, a_k, b_row, n_terms, vector_type):
     """Emit the loop over k of one row: each sum has weights of its own."""
+    if HAS_ASSEMBLY:
+        return sums_over_panels(builder, sums, a, panels, b_row, n_terms)
 
     def add_term(column, weights_row, sums):
         factor = emit_spread(
@@ -182,8 +190,13 @@ def _sum_of_products(
         builder.gep(a, [builder.mul(a_row, ir.Constant(INT64, i))])
         for i in range(height)
     ]
+    is_column = isinstance(a_row, ir.Constant) and a_row.constant == 1
+    if HAS_ASSEMBLY and is_column:
+        return sums_over_columns(builder, sums, height, a, a_k, b, b_row, n_terms)
+    if HAS_ASSEMBLY:
+        return sums_over_rows(builder, sums, rows, b, b_row, n_terms)
     # Rows that stand one number apart are reached from one register as it is.
-    if not (isinstance(a_row, ir.Constant) and a_row.constant == 1):
+    if not is_column:
         rows = [_opaque(builder, row) for row in rows]
 
     def add_term(column, weights_row, sums):

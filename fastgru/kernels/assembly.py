@@ -1,0 +1,192 @@
+"""The tiles' loops over the terms of their sums, written for x86 CPUs in assembly.
+
+LLVM takes such a loop apart: it loads the weights of several terms at once and moves
+what finds no register to memory and back, which on a CPU of 16 registers makes it three
+times slower.  Here a term is its loads and multiply-adds and what counts them; LLVM
+chooses the names of the registers and hands over the sums.  A multiply-add rounds once,
+so the bits are those of the loops that other CPUs run.
+"""
+
+from llvmlite import binding, ir
+
+from fastgru.kernels.simd import INT64, REGISTERS
+
+HAS_ASSEMBLY = REGISTERS.name in ("AVX-512", "AVX2")
+if HAS_ASSEMBLY:
+    binding.initialize_native_asmparser()
+
+# Terms each time around the loop.
+_UNROLLED = 4
+
+
+def sums_over_rows(builder, sums, rows, b, b_row, n_terms):
+    """Add products of numbers of rows, contiguous in k, and one panel's weights."""
+    loop = _Loop(builder, sums)
+    width = len(sums) // len(rows)
+    ends = [loop.address(builder.gep(row, [n_terms])) for row in rows]
+    weights, factor = [loop.register() for _ in range(width)], loop.register()
+    panel, distance = loop.address(b), loop.distance(b_row)
+    # Counts up to 0, at the rows' ends.
+    count = loop.distance(builder.neg(n_terms))
+
+    def term(k):
+        for v, weight in enumerate(weights):
+            loop.load(panel, v, weight)
+        loop.move(panel, distance)
+        for i, end in enumerate(ends):
+            loop.spread(f"{loop.size * k}({end},{count})", factor)
+            for v, weight in enumerate(weights):
+                loop.multiply_add(weight, factor, i * width + v)
+
+    return loop.emit(term, count, loop.size)
+
+
+def sums_over_columns(builder, sums, height, a, a_k, b, b_row, n_terms):
+    """Do the same where the numbers of a term are contiguous, those of k are not."""
+    loop = _Loop(builder, sums)
+    width = len(sums) // height
+    numbers, step = loop.address(a), loop.distance(a_k)
+    weights, factor = [loop.register() for _ in range(width)], loop.register()
+    panel, distance = loop.address(b), loop.distance(b_row)
+    count = loop.number(builder.neg(n_terms))
+
+    def term(k):
+        for v, weight in enumerate(weights):
+            loop.load(panel, v, weight)
+        loop.move(panel, distance)
+        for i in range(height):
+            loop.spread(f"{loop.size * i}({numbers})", factor)
+            for v, weight in enumerate(weights):
+                loop.multiply_add(weight, factor, i * width + v)
+        loop.move(numbers, step)
+
+    return loop.emit(term, count, 1)
+
+
+def sums_over_panels(builder, sums, a, panels, b_row, n_terms):
+    """Add products of the numbers of one row and the weights of several panels."""
+    loop = _Loop(builder, sums)
+    width = len(sums) // len(panels)
+    end, factor = loop.address(builder.gep(a, [n_terms])), loop.register()
+    panels, distance = [loop.address(p) for p in panels], loop.distance(b_row)
+    count = loop.distance(builder.neg(n_terms))
+
+    def term(k):
+        loop.spread(f"{loop.size * k}({end},{count})", factor)
+        for p, panel in enumerate(panels):
+            for v in range(width):
+                place = f"{loop.vector_size * v}({panel})"
+                loop.multiply_add(place, factor, p * width + v)
+            loop.move(panel, distance)
+
+    return loop.emit(term, count, loop.size)
+
+
+class _Loop:
+    """Operands and instructions of a loop; operands are named as its text names them.
+
+    Sums are operands 0, 1, and so on.  All are written: what is only read too, so that
+    no two share a register.
+    """
+
+    def __init__(self, builder, sums):
+        self._builder = builder
+        self._vector_type = sums[0].type
+        self._text = []
+        self._values = list(sums)
+        self._n_sums = len(sums)
+        is_float32 = self._vector_type.element.intrinsic_name == "f32"
+        self.size = 4 if is_float32 else 8
+        self.vector_size = self.size * self._vector_type.count
+        self._suffix = "s" if is_float32 else "d"
+
+    # -- operands ----------------------------------------------------------------------
+
+    def _operand(self, value):
+        self._values.append(value)
+        return f"${len(self._values) - 1}"
+
+    def register(self):
+        """Name a register that the loop may use."""
+        return self._operand(None)
+
+    def address(self, address):
+        """Name an address."""
+        return self._operand(self._builder.ptrtoint(address, INT64))
+
+    def distance(self, n):
+        """Name a distance of so many numbers."""
+        return self._operand(self._builder.mul(n, ir.Constant(INT64, self.size)))
+
+    def number(self, n):
+        """Name a whole number."""
+        return self._operand(n)
+
+    # -- instructions ------------------------------------------------------------------
+
+    def load(self, address, v, register):
+        """Load the register that stands v registers behind an address."""
+        place = f"{self.vector_size * v}({address})"
+        self._text.append(f"vmovup{self._suffix} {place}, {register}")
+
+    def spread(self, place, register):
+        """Load one number to all lanes."""
+        self._text.append(f"vbroadcasts{self._suffix} {place}, {register}")
+
+    def multiply_add(self, factor, other_factor, total):
+        """Add a product to a sum; the first factor may stand in memory."""
+        name = f"vfmadd231p{self._suffix}"
+        self._text.append(f"{name} {factor}, {other_factor}, ${total}")
+
+    def move(self, address, distance):
+        """Move an address on."""
+        self._text.append(f"addq {distance}, {address}")
+
+    # -- the loop ----------------------------------------------------------------------
+
+    def emit(self, term, count, stride):
+        """Emit ``term(k)`` for all k, and return the sums.
+
+        count goes from -stride * n_terms to 0, ``_UNROLLED`` terms at a time as long as
+        there are so many; k tells which of those a term is.
+        """
+        many = _UNROLLED * stride
+        add = self._text.append
+        add(f"cmpq $$-{many}, {count}")
+        add("jg 2f")
+        add(".p2align 4")
+        add("1:")
+        for k in range(_UNROLLED):
+            term(k)
+        add(f"addq $${many}, {count}")
+        add(f"cmpq $$-{many}, {count}")
+        add("jle 1b")
+        add("2:")
+        add(f"testq {count}, {count}")
+        add("je 4f")
+        add("3:")
+        term(0)
+        add(f"addq $${stride}, {count}")
+        add("jne 3b")
+        add("4:")
+        return self._call()
+
+    def _call(self):
+        outputs, inputs, types = [], [], []
+        for i, value in enumerate(self._values):
+            is_vector = value is None or value.type == self._vector_type
+            outputs.append("=&v" if is_vector else "=&r")
+            types.append(self._vector_type if is_vector else INT64)
+            if value is not None:
+                inputs.append((str(i), value))
+        constraints = [*outputs, *(place for place, _ in inputs)]
+        constraints += ["~{memory}", "~{dirflag}", "~{fpsr}", "~{flags}"]
+        values = [value for _, value in inputs]
+        results = self._builder.asm(
+            ir.FunctionType(ir.LiteralStructType(types), [v.type for v in values]),
+            "\\0A".join(self._text),
+            ",".join(constraints),
+            values,
+            side_effect=True,
+        )
+        return [self._builder.extract_value(results, i) for i in range(self._n_sums)]
