@@ -34,31 +34,31 @@ _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 @inline
 def _reduce(x):
     """Return n + ROUNDING, and e**r - 1, for x = n ln 2 + r."""
+    # In pairs of terms, of which a CPU computes several at a time.
     if is_float64(x):
         rounded = fma(x, _LOG2_E, _ROUNDING_64)
         n = rounded - _ROUNDING_64
         r = fma(n, -_LN2_LOW, fma(n, -_LN2_HIGH, x))
-        p = fma(r, 1.0 / 6227020800.0, 1.0 / 479001600.0)
-        p = fma(p, r, 1.0 / 39916800.0)
-        p = fma(p, r, 1.0 / 3628800.0)
-        p = fma(p, r, 1.0 / 362880.0)
-        p = fma(p, r, 1.0 / 40320.0)
-        p = fma(p, r, 1.0 / 5040.0)
-        p = fma(p, r, 1.0 / 720.0)
-        p = fma(p, r, 1.0 / 120.0)
-        p = fma(p, r, 1.0 / 24.0)
-        p = fma(p, r, 1.0 / 6.0)
-        p = fma(p, r, 0.5)
+        r_2 = r * r
+        r_4 = r_2 * r_2
+        p_0 = fma(r, 1.0 / 6.0, 0.5)
+        p_1 = fma(r, 1.0 / 120.0, 1.0 / 24.0)
+        p_2 = fma(r, 1.0 / 5040.0, 1.0 / 720.0)
+        p_3 = fma(r, 1.0 / 362880.0, 1.0 / 40320.0)
+        p_4 = fma(r, 1.0 / 39916800.0, 1.0 / 3628800.0)
+        p_5 = fma(r, 1.0 / 6227020800.0, 1.0 / 479001600.0)
+        p_0, p_2, p_4 = fma(p_1, r_2, p_0), fma(p_3, r_2, p_2), fma(p_5, r_2, p_4)
+        p = fma(fma(p_4, r_4, p_2), r_4, p_0)
     else:
         rounded = fma(x, _LOG2_E, _ROUNDING_32)
         n = rounded - _ROUNDING_32
         r = fma(n, 2.12194440e-4, fma(n, -0.693359375, x))
-        p = fma(r, 1.9875691500e-4, 1.3981999507e-3)
-        p = fma(p, r, 8.3334519073e-3)
-        p = fma(p, r, 4.1665795894e-2)
-        p = fma(p, r, 1.6666665459e-1)
-        p = fma(p, r, 5.0000001201e-1)
-    return rounded, fma(p, r * r, r)
+        r_2 = r * r
+        p_0 = fma(r, 1.6666665459e-1, 5.0000001201e-1)
+        p_1 = fma(r, 8.3334519073e-3, 4.1665795894e-2)
+        p_2 = fma(r, 1.9875691500e-4, 1.3981999507e-3)
+        p = fma(fma(p_2, r_2, p_1), r_2, p_0)
+    return rounded, fma(p, r_2, r)
 
 
 @inline
@@ -87,33 +87,10 @@ def exp(x):
 
 
 @inline
-def _quotient(a, d):
-    """Return a / d for abs(a) <= 1 <= d <= 2, within 0.51 units in the last place.
-
-    A CPU starts a dozen multiply-adds or more in the time of one division.  First 1 / d
-    by the polynomial of the smallest relative error, which is 1 / T(3) for a Chebyshev
-    polynomial T one degree higher (1/99 or 1/577); then 1 / d = y / (1 - e) =
-    y (1 + e + e**2 + ...) with e = 1 - d y; then what is left of a (Markstein 1990,
-    "Computation of elementary functions on the IBM RISC System/6000 processor").
-    """
-    if is_float64(d):
-        y = fma(d, -128.0 / 577.0, 768.0 / 577.0)
-        y = fma(fma(y, d, -1696.0 / 577.0), d, 1632.0 / 577.0)
-        e = fma(-d, y, 1.0)
-        y = fma(y, fma(fma(e, e, e), e, e), y)
-    else:
-        y = fma(fma(d, 32.0 / 99.0, -16.0 / 11.0), d, 70.0 / 33.0)
-        e = fma(-d, y, 1.0)
-        y = fma(y, fma(e, e, e), y)
-    quotient = a * y
-    return fma(y, fma(-quotient, d, a), quotient)
-
-
-@inline
 def sigmoid(x):
     """Return 1 / (1 + e**-x), from e**-abs(x), which cannot overflow."""
     e = exp_of_nonpositive(-abs(x))
-    return _quotient(where_less(x, 0.0, e, 1.0), e + 1.0)
+    return where_less(x, 0.0, e, 1.0) / (e + 1.0)
 
 
 @inline
@@ -124,7 +101,7 @@ def tanh(x):
     rounded, growth = _reduce(negative)
     power = power_of_two(rounded, 0)
     m = fma(power, growth, power - 1.0)
-    return copysign(_quotient(m, m + 2.0), x)
+    return copysign(m / (m + 2.0), x)
 
 
 @inline

@@ -16,7 +16,7 @@ from fastgru.kernels.simd import TILE_ROWS, lanes, load, pointer, store
 from fastgru.kernels.steps import active, start, user_row
 
 # Numbers of pre-activations that are computed ahead, so that they stay in the cache.
-_NUMBERS_AHEAD = 65536
+_NUMBERS_AHEAD = 16384
 
 
 @inline
