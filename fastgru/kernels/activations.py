@@ -21,6 +21,7 @@ from fastgru.kernels.simd import (
     mantissa_and_exponent,
     power_of_two,
     where_less,
+    where_negative,
 )
 
 _LOG2_E = 1.4426950408889634
@@ -90,7 +91,7 @@ def exp(x):
 def sigmoid(x):
     """Return 1 / (1 + e**-x), from e**-abs(x), which cannot overflow."""
     e = exp_of_nonpositive(-abs(x))
-    return where_less(x, 0.0, e, 1.0) / (e + 1.0)
+    return where_negative(x, e, 1.0) / (e + 1.0)
 
 
 @inline
