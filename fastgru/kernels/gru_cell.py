@@ -27,6 +27,7 @@ A row of the tape holds [hn r z n], each H numbers, where hn = U_n h + b_hn with
 
 from fastgru._jit import compiled_once, inline
 from fastgru.kernels.activations import sigmoid, tanh
+from fastgru.kernels.assembly_gates import HAS_GATES, new_states_of_4_rows
 from fastgru.kernels.packing import biases, recurrent_weights
 from fastgru.kernels.products import (
     part_start,
@@ -132,11 +133,43 @@ def _make_finish(load_rows, two_at_a_time):
     return finish
 
 
-_finish_1, _finish_2, _finish_4 = (
+_finish_1, _finish_2 = (
     _make_finish(load_1_row, True),
     _make_finish(load_2_rows, True),
-    _make_finish(load_4_rows, False),
 )
+
+
+@inline
+def _finish_4_in_assembly(
+    sums,
+    sums_row,
+    before_n,
+    before_row,
+    h,
+    h_next,
+    h_row,
+    record,
+    record_row,
+    n_units,
+    valid,
+    training,
+):
+    wide = lanes(h)
+    new = new_states_of_4_rows(sums, sums_row, before_n, before_row, h, h_row)
+    if training:
+        hn = load_4_rows(sums + 2 * wide, sums_row)
+        r, z = load_4_rows(sums, sums_row), load_4_rows(sums + wide, sums_row)
+        n = load_4_rows(before_n, before_row)
+        _store_valid_rows(h_next, h_row, new, valid)
+        _store_valid_rows(record, record_row, hn, valid)
+        _store_valid_rows(record + n_units, record_row, r, valid)
+        _store_valid_rows(record + 2 * n_units, record_row, z, valid)
+        _store_valid_rows(record + 3 * n_units, record_row, n, valid)
+    else:
+        store_rows(h_next, h_row, new)
+
+
+_finish_4 = _finish_4_in_assembly if HAS_GATES else _make_finish(load_4_rows, False)
 
 
 @inline

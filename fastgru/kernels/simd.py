@@ -268,6 +268,15 @@ def _lanes_of(builder, vectors, first, count):
     return builder.shuffle_vector(*vectors, numbers)
 
 
+def emit_beside(builder, registers):
+    """Emit a vector of registers side by side, a power of two of them."""
+    while len(registers) > 1:
+        count = 2 * registers[0].type.count
+        pairs = zip(registers[::2], registers[1::2], strict=True)
+        registers = [_lanes_of(builder, pair, 0, count) for pair in pairs]
+    return registers[0]
+
+
 def _make_load_rows(n_rows):
     @intrinsic
     def load_rows(typingctx, address, distance):
@@ -279,11 +288,7 @@ def _make_load_rows(n_rows):
             for _ in range(n_rows):
                 rows.append(emit_load(builder, place, one))
                 place = builder.gep(place, [args[1]])
-            while len(rows) > 1:
-                count = 2 * rows[0].type.count
-                pairs = zip(rows[::2], rows[1::2], strict=True)
-                rows = [_lanes_of(builder, pair, 0, count) for pair in pairs]
-            return rows[0]
+            return emit_beside(builder, rows)
 
         return Vector(address.dtype, n_rows)(address, types.intp), codegen
 
