@@ -124,7 +124,7 @@ class _Gates(Assembly):
     # -- instructions ------------------------------------------------------------------
 
     def _all(self, name, *operands):
-        """Write an instruction for each chain; an operand is one for all, or of each."""
+        """Write an instruction for each chain; operands are each one's or for all."""
         for row in range(_N_ROWS):
             own = [o if isinstance(o, str) else o[row] for o in operands]
             self.text.append(f"{name} {', '.join(own)}")

@@ -635,7 +635,7 @@ def mantissa_and_exponent(typingctx, value):
 
 @intrinsic
 def where_negative(typingctx, x, then, otherwise):
-    """Return ``then`` where the sign bit of x is set, also of -0.0, else ``otherwise``."""
+    """Return ``then`` where the sign bit of x is set, -0.0 included."""
     common = _common_type(x, then, otherwise)
 
     def codegen(context, builder, sig, args):
