@@ -7,8 +7,8 @@ holds it any more, its memory waits for the next of about its size.
 
 from __future__ import annotations
 
-import math
 from collections import deque
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -52,7 +52,7 @@ class _Lease:
 
 def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """Return an array with any content."""
-    n_bytes = dtype.itemsize * math.prod(shape)
+    n_bytes = prod(shape) * dtype.itemsize
     if n_bytes < _SMALLEST:
         return np.empty(shape, dtype)
     size = _rounded(n_bytes)

@@ -11,11 +11,11 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from numbers import Integral
 from typing import Any
 
 _limit: int | None = None
-_numba_config: Any = None
 _entered = threading.Lock()
 _has_started_threads = False
 _forked_after_start = False
@@ -31,13 +31,15 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def _available() -> int:
-    global _numba_config
-    if _numba_config is None:  # an import statement at each call would take longer
-        from numba import config
+@cache  # an import statement at each call would take longer
+def _numba_config() -> Any:
+    from numba import config
 
-        _numba_config = config
-    return _numba_config.NUMBA_NUM_THREADS
+    return config
+
+
+def _available() -> int:
+    return _numba_config().NUMBA_NUM_THREADS
 
 
 def get_num_threads() -> int:

@@ -115,6 +115,10 @@ class Geometry:
 
     def reversed(self) -> Geometry:
         """Describe the same sequences read from their ends."""
+        return self._reversed
+
+    @cached_property
+    def _reversed(self) -> Geometry:
         table = self.table.copy()
         step = int(table[4])
         table[4] = -step

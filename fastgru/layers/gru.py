@@ -9,7 +9,6 @@ import numpy as np
 
 from fastgru import _buffers, initializers
 from fastgru._threads import get_num_threads
-from fastgru.layers._call import Call
 from fastgru.layers._checks import (
     check_array,
     check_dtype,
@@ -19,6 +18,7 @@ from fastgru.layers._checks import (
     check_size,
 )
 from fastgru.layers._layer import Form, Layer, Rows
+from fastgru.layers._layout import Layout
 from fastgru.layers._tape import SingleUse
 from fastgru.layers.gru_stack import GRUStack, StackSettings, StackTape
 from fastgru.layers.masks import Masks, check_masks
@@ -246,12 +246,12 @@ class GRU(Layer):
         ValueError
             If a shape, a dtype or a length does not fit; the message names what came.
         """
-        call, states = self._check_call(x, h_0, lengths)
-        output = call.empty_rows(self._output_size, self.dtype)
+        rows, layout, states = self._check_call(x, h_0, lengths)
+        output = layout.empty_rows(self._output_size, self.dtype)
         h_n = self._stack.infer(
-            call.rows, call.geometry, states, output, get_num_threads()
+            rows, layout.geometry, states, output, get_num_threads()
         )
-        return call.to_user(output), call.states_to_user(h_n)
+        return layout.to_user(output), layout.states_to_user(h_n)
 
     def vjp(
         self,
@@ -304,39 +304,39 @@ class GRU(Layer):
         >>> gradients.x.shape, gradients.parameters["bias_ih_l0"].shape
         ((7, 2, 3), (12,))
         """
-        call, states = self._check_call(x, h_0, lengths)
-        masks = check_masks(dropout_seed, sequence_ids, call.geometry.batch)
+        rows, layout, states = self._check_call(x, h_0, lengths)
+        geometry = layout.geometry
+        masks = check_masks(dropout_seed, sequence_ids, geometry.batch)
         output = None
-        if not self._stack.shares_states(call.geometry):
-            output = call.empty_rows(self._output_size, self.dtype)
+        if not self._stack.shares_states(geometry):
+            output = layout.empty_rows(self._output_size, self.dtype)
         h_n, tape = self._stack.record(
-            call.rows, call.geometry, states, output, masks, get_num_threads()
+            rows, geometry, states, output, masks, get_num_threads()
         )
         if output is None:
             output = tape.last_states(self.hidden_size)
-        user_output = call.to_user(output)
-        user_output.flags.writeable = False
-        pullback = Pullback(self, call, tape)
-        return user_output, call.states_to_user(h_n), pullback
+        output = layout.to_user(output)
+        output.setflags(write=False)
+        return output, layout.states_to_user(h_n), Pullback(self, layout, tape)
 
     def _check_call(
         self, x: Any, h_0: Any, lengths: Any
-    ) -> tuple[Call, np.ndarray | None]:
-        """Check the arguments of a call and bring them to the form kernels read."""
+    ) -> tuple[np.ndarray, Layout, np.ndarray | None]:
+        """Check the arguments of a call and bring x and h_0 to tables of rows."""
         x = check_array("x", x, self.dtype)
-        call = Call.of(x, 3, lengths, batch_first=self.batch_first)
+        rows, layout = Layout.of(x, 3, lengths, self.batch_first)
         if x.shape[-1] != self.input_size:
             raise ValueError(
                 f"the last axis of x must be input_size={self.input_size}, "
                 f"got {x.shape[-1]}: shape {x.shape}"
             )
-        return call, self._states(call, "h_0", h_0)
+        return rows, layout, self._states(layout, "h_0", h_0)
 
-    def _states(self, call: Call, name: str, states: Any) -> np.ndarray | None:
+    def _states(self, layout: Layout, name: str, states: Any) -> np.ndarray | None:
         if states is None:
             return None
-        n = self._stack_settings.directions * self.num_layers
-        return call.states_from_user(name, states, n, self.hidden_size, self.dtype)
+        n = self._stack.n_states
+        return layout.states_from_user(name, states, n, self.hidden_size, self.dtype)
 
     # -- in a network ------------------------------------------------------------------
 
@@ -393,9 +393,9 @@ class GRU(Layer):
 class Pullback:
     """Takes gradients of a layer's outputs back to its inputs and parameters, once."""
 
-    def __init__(self, layer: GRU, call: Call, tape: StackTape) -> None:
+    def __init__(self, layer: GRU, layout: Layout, tape: StackTape) -> None:
         self._layer = layer
-        self._call = call
+        self._layout = layout
         self._tape = SingleUse(tape)
 
     def __call__(
@@ -423,17 +423,19 @@ class Pullback:
         TypeError, ValueError
             If a gradient does not hold numbers of the layer's dtype in the right shape.
         """
-        layer, call = self._layer, self._call
+        layer, layout = self._layer, self._layout
         self._tape.check()
         rows = None
         if d_output is not None:
             size = layer._output_size
-            rows = call.from_user("d_output", d_output, size, layer.dtype)
-        d_states = layer._states(call, "d_h_n", d_h_n)
+            rows = layout.from_user("d_output", d_output, size, layer.dtype)
+        d_states = layer._states(layout, "d_h_n", d_h_n)
         tape = self._tape.take()
-        d_x = call.empty_rows(layer.input_size, layer.dtype)
+        d_x = layout.empty_rows(layer.input_size, layer.dtype)
         gradients = layer._parameters.empty_like()
         d_h_0 = layer._stack.back(
             tape, gradients, rows, d_states, d_x, get_num_threads()
         )
-        return GRUGradients(call.to_user(d_x), call.states_to_user(d_h_0), gradients)
+        return GRUGradients(
+            layout.to_user(d_x), layout.states_to_user(d_h_0), gradients
+        )

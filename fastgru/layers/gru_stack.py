@@ -59,7 +59,7 @@ def _suffix(layer: int, direction: int) -> str:
     return f"_l{layer}" + ("_reverse" if direction == 1 else "")
 
 
-@dataclass
+@dataclass(slots=True)
 class StackTape:
     """What a forward pass of all layers keeps."""
 
@@ -87,7 +87,9 @@ class GRUStack:
     def __init__(self, settings: StackSettings, parameters: ParameterSet) -> None:
         self.settings = settings
         self.dtype = parameters.dtype
-        self._n_states = settings.directions * settings.num_layers
+        self.n_states = settings.directions * settings.num_layers
+        self._hidden_size = settings.hidden_size
+        self._output_size = settings.output_size
         self.layers = [
             [
                 Recurrence(
@@ -158,31 +160,33 @@ class GRUStack:
 
         masks : what draws the masks of both kinds of dropout, or None for no dropout
         """
-        settings = self.settings
         h_n = self._empty_states(geometry)
         tape = StackTape([], [], geometry, len(x))
+        k = 0
         for layer, directions in enumerate(self.layers):
-            is_last = layer == settings.num_layers - 1
+            is_last = directions is self.layers[-1]
             y = output
             if not is_last and not self.shares_states(geometry):
                 y = self._empty_table(len(x))
             tapes = []
             for d, recurrence in enumerate(directions):
-                k = layer * settings.directions + d
                 state = None if h_0 is None else h_0[k]
-                column = d * settings.hidden_size
-                mask = self._recurrent_mask(masks, k)
+                column = d * self._hidden_size
+                mask = None if masks is None else self._recurrent_mask(masks, k)
                 tapes.append(
                     recurrence.record(
                         x, geometry, state, h_n[k], y, column, mask, n_threads
                     )
                 )
+                k += 1
             tape.tapes.append(tapes)
-            mask = None if is_last else self._output_mask(masks, layer)
+            mask = None
+            if masks is not None and not is_last:
+                mask = self._output_mask(masks, layer)
             tape.masks.append(mask)
             if is_last:
                 break
-            x = tapes[0].packed_states(settings.hidden_size) if y is None else y
+            x = tapes[0].packed_states(self._hidden_size) if y is None else y
             if mask is not None:
                 # The states themselves are needed on the way back.
                 masked = self._empty_table(len(x)) if y is None else x
@@ -212,25 +216,25 @@ class GRUStack:
         -------
         d_h_0 : (D * L, B, H)
         """
-        settings = self.settings
         d_h_0 = self._empty_states(tape.geometry)
         d_y = d_output
-        for layer in range(settings.num_layers - 1, -1, -1):
+        for layer in range(len(self.layers) - 1, -1, -1):
+            directions = self.layers[layer]
             mask = tape.masks[layer]
             if mask is not None:
                 assert d_y is not None  # only the last layer's may be
                 apply_mask(d_y, d_y, mask, tape.geometry.table)
             d_input = d_x if layer == 0 else self._empty_table(tape.n_table_rows)
             tapes = tape.tapes.pop()
-            for d in range(settings.directions):
-                k = layer * settings.directions + d
-                self.layers[layer][d].back(
+            k = layer * len(directions)
+            for d, recurrence in enumerate(directions):
+                recurrence.back(
                     tapes[d],
                     gradients,
                     d_y,
-                    d * settings.hidden_size,
-                    None if d_h_n is None else d_h_n[k],
-                    d_h_0[k],
+                    d * self._hidden_size,
+                    None if d_h_n is None else d_h_n[k + d],
+                    d_h_0[k + d],
                     d_input,
                     n_threads,
                     adds_d_x=d > 0,
@@ -239,23 +243,23 @@ class GRUStack:
         return d_h_0
 
     def _empty_states(self, geometry: Geometry) -> np.ndarray:
-        shape = (self._n_states, geometry.batch, self.settings.hidden_size)
+        shape = (self.n_states, geometry.batch, self._hidden_size)
         return _buffers.empty(shape, self.dtype)
 
     def _empty_table(self, n_rows: int) -> np.ndarray:
-        return _buffers.empty((n_rows, self.settings.output_size), self.dtype)
+        return _buffers.empty((n_rows, self._output_size), self.dtype)
 
-    def _recurrent_mask(self, masks: Masks | None, k: int) -> np.ndarray | None:
+    def _recurrent_mask(self, masks: Masks, k: int) -> np.ndarray | None:
         """Draw the mask of one direction of one layer, numbered as in h_n."""
         rate = self.settings.recurrent_dropout
-        if masks is None or rate == 0.0:
+        if rate == 0.0:
             return None
         return masks.of_layer(2 * k).draw(self.settings.hidden_size, rate, self.dtype)
 
-    def _output_mask(self, masks: Masks | None, layer: int) -> np.ndarray | None:
+    def _output_mask(self, masks: Masks, layer: int) -> np.ndarray | None:
         """Draw the mask of what a layer hands to the next."""
         rate = self.settings.dropout
-        if masks is None or rate == 0.0:
+        if rate == 0.0:
             return None
         number = 2 * layer + 1
         return masks.of_layer(number).draw(self.settings.output_size, rate, self.dtype)

@@ -48,8 +48,11 @@ class Masks:
 
 def check_masks(seed: Any, sequence_ids: Any, batch: int) -> Masks | None:
     """Return what draws a call's masks, None without a seed, or say what is wrong."""
-    ids = np.arange(batch)
-    if sequence_ids is not None:
+    if sequence_ids is None:
+        if seed is None:
+            return None
+        ids = np.arange(batch)
+    else:
         ids = np.asarray(sequence_ids)
         if ids.dtype.kind not in "iu" and ids.size > 0:
             raise TypeError(

@@ -15,9 +15,9 @@ import numpy as np
 
 from fastgru import _buffers
 from fastgru._threads import get_num_threads
-from fastgru.layers._call import Call
 from fastgru.layers._checks import check_array, check_flag, check_shape
 from fastgru.layers._layer import Form, Layer, Parametrized, Rows
+from fastgru.layers._layout import Layout
 from fastgru.layers._tape import SingleUse
 from fastgru.layers.dense import Dense
 from fastgru.layers.dropout import Dropout
@@ -177,9 +177,9 @@ class Network(Parametrized):
         ValueError
             If a shape, a dtype, a token or a length does not fit.
         """
-        call = self._check_call(x, lengths)
-        rows = self._run(_Inside(call).rows, get_num_threads())
-        return _Inside(call).outputs_to_user(rows)
+        inside = self._check_call(x, lengths)
+        rows = self._run(inside.rows, get_num_threads())
+        return inside.outputs_to_user(rows)
 
     def vjp(
         self,
@@ -221,9 +221,8 @@ class Network(Parametrized):
         >>> pullback(np.ones_like(outputs)).parameters["1.weight"].shape
         (2, 4)
         """
-        call = self._check_call(x, lengths)
-        inside = _Inside(call)
-        masks = check_masks(dropout_seed, sequence_ids, call.geometry.batch)
+        inside = self._check_call(x, lengths)
+        masks = check_masks(dropout_seed, sequence_ids, inside.layout.geometry.batch)
         rows = inside.rows
         if isinstance(self.layers[0], Dense):
             # Its tape is its input itself; that of a GRU or an Embedding is a copy.
@@ -309,7 +308,7 @@ class Network(Parametrized):
         self._back(tapes, d_outputs, gradients, n_threads, wants_input=False)
         return total
 
-    def _check_call(self, x: Any, lengths: Any) -> Call:
+    def _check_call(self, x: Any, lengths: Any) -> _Inside:
         """Check the arguments of a call and bring them to rows."""
         n_features = self._input.n_features
         if n_features is None:
@@ -319,15 +318,15 @@ class Network(Parametrized):
                     f"x must hold tokens, whole numbers, got dtype {x.dtype}"
                 )
             x = x.astype(np.int64, copy=False)
-            return Call.of(x, 2, lengths, batch_first=self.batch_first)
+            return _Inside(*Layout.of(x, 2, lengths, self.batch_first))
         x = check_array("x", x, self.dtype)
-        call = Call.of(x, 3, lengths, batch_first=self.batch_first)
+        values, layout = Layout.of(x, 3, lengths, self.batch_first)
         if x.shape[-1] != n_features:
             raise ValueError(
                 f"the last axis of x must be {n_features}, as the first layer reads, "
                 f"got {x.shape[-1]}: shape {x.shape}"
             )
-        return call
+        return _Inside(values, layout)
 
     def _run(self, rows: Rows, n_threads: int) -> Rows:
         for _, stage in self._stages:
@@ -409,40 +408,40 @@ class NetworkPullback:
 class _Inside:
     """A call's steps as a network sees them: valid ones only."""
 
-    def __init__(self, call: Call) -> None:
-        self._call = call
+    def __init__(self, values: np.ndarray, layout: Layout) -> None:
+        self.layout = layout
         self._valid: np.ndarray | None = None
-        self.rows = Rows(call.rows, call.geometry)
-        if not call.geometry.is_equal:
-            self._valid = call.geometry.valid_rows()
-            lengths = call.geometry.lengths()
-            values = call.rows[self._valid]
-            self.rows = Rows(values, Geometry.concatenated(lengths))
+        geometry = layout.geometry
+        if not geometry.is_equal:
+            self._valid = geometry.valid_rows()
+            values = values[self._valid]
+            geometry = Geometry.concatenated(geometry.lengths())
+        self.rows = Rows(values, geometry)
 
     def steps_to_user(self, values: np.ndarray) -> np.ndarray:
         """Give rows per step the caller's axes."""
         if self._valid is None:
-            return self._call.to_user(values)
-        padded = self._call.empty_rows(values.shape[1], values.dtype)
+            return self.layout.to_user(values)
+        padded = self.layout.empty_rows(values.shape[1], values.dtype)
         padded[self._valid] = values
-        return self._call.to_user(padded)
+        return self.layout.to_user(padded)
 
     def outputs_to_user(self, rows: Rows) -> np.ndarray:
         """Give outputs the caller's axes."""
         if rows.geometry is not None:
             return self.steps_to_user(rows.values)
-        return rows.values if self._call.batched else rows.values[0]
+        return rows.values if self.layout.batched else rows.values[0]
 
     def outputs_from_user(self, d_outputs: Any, form: Form) -> np.ndarray:
         """Check a gradient of outputs and bring it to rows that may be overwritten."""
         size = form.n_features
         assert size is not None
         if form.per == "step":
-            rows = self._call.from_user("d_outputs", d_outputs, size, form.dtype)
+            rows = self.layout.from_user("d_outputs", d_outputs, size, form.dtype)
             return np.array(rows if self._valid is None else rows[self._valid])
         d_outputs = check_array("d_outputs", d_outputs, form.dtype)
-        batch = self._call.geometry.batch
-        expected = (batch, size) if self._call.batched else (size,)
+        batch = self.layout.geometry.batch
+        expected = (batch, size) if self.layout.batched else (size,)
         check_shape("d_outputs", d_outputs, expected)
         return np.array(d_outputs.reshape(batch, size), order="C")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -72,13 +73,17 @@ def drawn_parameters(
     return parameters
 
 
+# In a small call this arithmetic takes as long as everything else in Python.
+_sums_size = lru_cache(maxsize=1024)(sums_size)
+
+
 def _report(team: np.ndarray, bounds: np.ndarray) -> None:
     """Take note of how a team's call went, if there was a team."""
     if team.size > 0:
         _team_trials.report(held_up=was_held_up(team, bounds.size - 1))
 
 
-@dataclass
+@dataclass(slots=True)
 class Tape:
     """What a forward pass keeps for the backward pass."""
 
@@ -132,12 +137,15 @@ class Recurrence:
         # What kernels take for "not given" and "not wanted".
         self._nothing = np.empty((0, self.hidden_size), self.dtype)
         self._no_input = np.empty((0, self.input_size), self.dtype)
-        size = packed_size(self.input_size, self.hidden_size, self.dtype.itemsize)
+        self._itemsize = self.dtype.itemsize
+        size = packed_size(self.input_size, self.hidden_size, self._itemsize)
         self._packed = np.zeros(size, self.dtype)
         # Multiply-adds per step of a forward pass.
         self._terms_per_row = (
             3 * self.hidden_size * (self.input_size + self.hidden_size)
         )
+        # Numbers past a tape's end, where its last vector may reach.
+        self._slack = REGISTERS.size // self._itemsize
         self._version = 0
         self.pack()
 
@@ -147,10 +155,6 @@ class Recurrence:
         sizes = self.input_size, self.hidden_size
         pack_gru(self._packed, own, *sizes, self.reset_after)
         self._version += 1
-
-    def empty(self, *shape: int) -> np.ndarray:
-        """Return an array of this layer's dtype, not filled."""
-        return _buffers.empty(shape, self.dtype)
 
     def infer(
         self,
@@ -193,15 +197,14 @@ class Recurrence:
                 return
             scratch = 0
             if team.size > 0:
-                itemsize = self.dtype.itemsize
-                scratch = team_scratch(geometry.batch, self.hidden_size, itemsize)
+                scratch = team_scratch(geometry.batch, self.hidden_size, self._itemsize)
             gru_inference_parallel(
                 *arguments,
                 bounds,
                 self.reset_after,
                 team,
                 self._patience(geometry),
-                self.empty(scratch),
+                _buffers.empty((scratch,), self.dtype),
             )
             _report(team, bounds)
 
@@ -222,16 +225,17 @@ class Recurrence:
         """
         if self.backwards:
             geometry = geometry.reversed()
-        slack = REGISTERS.size // self.dtype.itemsize
+        dtype, n_units, slack = self.dtype, self.hidden_size, self._slack
         n_rows, batch = geometry.n_rows, geometry.batch
-        states = self.empty((batch + n_rows) * self.hidden_size + slack)
+        size = (batch + n_rows) * n_units + slack
+        states = _buffers.empty((size,), dtype)
         tape = Tape(
             geometry,
-            self.empty(n_rows * 4 * self.hidden_size + slack),
+            _buffers.empty((n_rows * 4 * n_units + slack,), dtype),
             states,
-            states if mask is None else self.empty(states.size),
+            states if mask is None else _buffers.empty((size,), dtype),
             self._nothing if mask is None else mask,
-            self.empty(n_rows * self.input_size),
+            _buffers.empty((n_rows * self.input_size,), dtype),
             self._version,
         )
         arguments = (
@@ -298,6 +302,9 @@ class Recurrence:
             )
         geometry = tape.geometry
         gradient = gradients.flat[self._place]
+        n_sums = _sums_size(
+            self.input_size, self.hidden_size, geometry.n_rows, self._itemsize
+        )
         if geometry.n_rows == 0:
             gradient.fill(0.0)
             d_h_0[...] = 0.0 if d_h_n is None else d_h_n
@@ -316,14 +323,7 @@ class Recurrence:
             self._nothing if d_h_n is None else d_h_n,
             tape.mask,
             self._packed,
-            self.empty(
-                sums_size(
-                    self.input_size,
-                    self.hidden_size,
-                    geometry.n_rows,
-                    self.dtype.itemsize,
-                )
-            ),
+            _buffers.empty((n_sums,), self.dtype),
             geometry.table,
         )
         n_threads = self._worth(geometry, n_threads)
@@ -358,7 +358,7 @@ class Recurrence:
         Sequences too few to be cut are for a team, which shares the units instead.
         """
         blocks = max(1, min(n_threads, geometry.batch // _SMALLEST_BLOCK))
-        units = REGISTERS.size // self.dtype.itemsize
+        units = REGISTERS.size // self._itemsize
         members = min(n_threads, self.hidden_size // (_SMALLEST_SHARE * units))
         may_team = blocks == 1 and members > 1 and geometry.batch > 0
         if may_team and _team_trials.wanted():

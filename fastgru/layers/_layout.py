@@ -1,0 +1,132 @@
+"""From the axes of a caller's arrays to tables of rows, and back."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from fastgru import _buffers
+from fastgru.kernels.steps import zero_padding
+from fastgru.layers._checks import check_array, check_lengths, check_shape, readable
+from fastgru.layers.geometry import Geometry
+
+
+class Layout:
+    """How the axes of one call's arrays and its tables of rows belong together.
+
+    It holds what follows from shape and lengths of x and no array of the call, so calls
+    of the same shape share one: nobody may change it.
+
+    Attributes
+    ----------
+    geometry : Geometry
+        Where the steps stand in a table of rows.
+    n_rows : int
+        Rows of such a table.
+    batched : bool
+        Whether there is an axis for the batch; without it, x is one sequence.
+    """
+
+    __slots__ = ("_axes", "_swapped", "batched", "geometry", "n_rows")
+
+    def __init__(
+        self, axes: tuple[int, int], geometry: Geometry, swapped: bool, batched: bool
+    ) -> None:
+        self.geometry = geometry
+        self.n_rows = axes[0] * axes[1]
+        self.batched = batched
+        # The leading axes as they stand in memory, and whether the caller sees them
+        # swapped.
+        self._axes = axes if batched else axes[:1]
+        self._swapped = swapped
+
+    @staticmethod
+    @lru_cache(maxsize=256)
+    def equal(
+        axes: tuple[int, int], batch_first: bool, swapped: bool, batched: bool
+    ) -> Layout:
+        """Describe sequences that are all as long as their axis in memory."""
+        n_steps, batch = axes[::-1] if batch_first else axes
+        geometry = Geometry.equal(n_steps, batch, batch_first=batch_first)
+        return Layout(axes, geometry, swapped, batched)
+
+    @classmethod
+    def of(
+        cls, x: np.ndarray, n_axes: int, lengths: Any, batch_first: bool
+    ) -> tuple[np.ndarray, Layout]:
+        """Check sequences of the right dtype; return their rows and their layout.
+
+        The rows are a table, (rows, features), or tokens, (rows,); ``n_axes`` is the
+        number of axes of a batch.
+        """
+        shape = x.shape
+        if x.ndim == n_axes and lengths is None and x.flags.carray and x.size > 0:
+            # The usual case, with few words: a small call is mostly this.
+            layout = cls.equal(shape[:2], batch_first, False, True)
+            return x.reshape(layout.n_rows, *shape[2:]), layout
+        if x.ndim not in (n_axes - 1, n_axes):
+            raise ValueError(
+                f"x must have {n_axes} axes, or {n_axes - 1} for one sequence, "
+                f"got {x.ndim} axes: shape {shape}"
+            )
+        batched = x.ndim == n_axes
+        batch_first = batch_first and batched
+        if not batched:
+            x = x[:, np.newaxis]
+        n_steps, batch = x.shape[1::-1] if batch_first else x.shape[:2]
+        if n_steps == 0:
+            raise ValueError(f"x must have at least 1 time step, got 0: shape {shape}")
+        # An array that is contiguous with its first two axes swapped is read as it
+        # stands.
+        swapped = False
+        if not x.flags.c_contiguous and x.swapaxes(0, 1).flags.c_contiguous:
+            swapped, batch_first = True, not batch_first
+            x = x.swapaxes(0, 1)
+        if lengths is None:
+            layout = cls.equal(x.shape[:2], batch_first, swapped, batched)
+        else:
+            checked = check_lengths(lengths, batch, n_steps)
+            geometry = Geometry.padded(checked, n_steps, batch_first=batch_first)
+            layout = cls(x.shape[:2], geometry, swapped, batched)
+        return readable(x).reshape(layout.n_rows, *x.shape[2:]), layout
+
+    def empty_rows(self, size: int, dtype: np.dtype) -> np.ndarray:
+        """Allocate a row per row of x, 0 where no step will write."""
+        rows = _buffers.empty((self.n_rows, size), dtype)
+        if not self.geometry.is_equal:
+            n_steps = self.n_rows // max(1, self.geometry.batch)
+            zero_padding(rows, self.geometry.table, n_steps)
+        return rows
+
+    def to_user(self, rows: np.ndarray) -> np.ndarray:
+        """Give a table of rows the caller's axes."""
+        array = rows.reshape(self._axes + rows.shape[1:])
+        return array.swapaxes(0, 1) if self._swapped else array
+
+    def from_user(
+        self, name: str, array: Any, size: int, dtype: np.dtype
+    ) -> np.ndarray:
+        """Check an array of the caller's axes and bring it to rows."""
+        array = check_array(name, array, dtype)
+        if self._swapped:
+            check_shape(name, array, (*self._axes[::-1], size))
+            array = array.swapaxes(0, 1)
+        else:
+            check_shape(name, array, (*self._axes, size))
+        return readable(array).reshape(self.n_rows, size)
+
+    def states_to_user(self, states: np.ndarray) -> np.ndarray:
+        """Give states (layers, B, H) the caller's axes."""
+        return states if self.batched else states[:, 0]
+
+    def states_from_user(
+        self, name: str, states: Any, n: int, size: int, dtype: np.dtype
+    ) -> np.ndarray:
+        """Check states of the caller's axes and bring them to (layers, B, H)."""
+        states = check_array(name, states, dtype)
+        batch = self.geometry.batch
+        expected = (n, batch, size) if self.batched else (n, size)
+        check_shape(name, states, expected)
+        return readable(states).reshape(n, batch, size)
