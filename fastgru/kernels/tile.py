@@ -15,7 +15,9 @@ from fastgru.kernels.assembly import (
     sums_over_rows,
 )
 from fastgru.kernels.simd import (
+    ALIGNMENT,
     INT64,
+    REGISTERS,
     TILE_ROWS,
     TILE_VECTORS,
     Vector,
@@ -29,6 +31,7 @@ from fastgru.kernels.simd import (
 
 # Panels side by side of a single row: 12 sums, which fit any CPU's registers.
 WIDE_PANELS = 4
+_REGISTERS_PER_LINE = ALIGNMENT // REGISTERS.size
 # Terms of a sum each time around its loop; a power of two.
 _UNROLLED = 4
 
@@ -67,10 +70,9 @@ def _make_tile(width, adds):
                         for p in _places(builder, init, init_row, shape, vector_type)
                     ]
                 places = _places(builder, c, c_row, shape, vector_type)
-                if not adds:
-                    # Sums written to lines outside the first cache hold up the next
-                    # tile.
-                    for place in places:
+                # Sums in lines outside the first cache would hold up the next tile.
+                for (_, v), place in zip(shape, places, strict=True):
+                    if v % _REGISTERS_PER_LINE == 0:
                         emit_prefetch(builder, place, writes=True)
                 sums = _sum_of_products(
                     builder, sums, height, width, *operands, n_terms, vector_type
