@@ -21,68 +21,86 @@ from fastgru.kernels.simd import (
     mantissa_and_exponent,
     power_of_two,
     where_less,
+    where_negative,
 )
 
-_LOG2_E = 1.4426950408889634
-_ROUNDING_32 = 12582912.0  # 1.5 * 2**23
-_ROUNDING_64 = 6755399441055744.0  # 1.5 * 2**52
+LOG2_E = 1.4426950408889634
+ROUNDING_32 = 12582912.0  # 1.5 * 2**23
+ROUNDING_64 = 6755399441055744.0  # 1.5 * 2**52
 _INFINITY = math.inf
-_TWO_POWER_64 = 18446744073709551616.0
+TWO_POWER_64 = 18446744073709551616.0
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
+# What n is multiplied with in turn to take n ln 2 from x.
+MINUS_LN2_32 = (-0.693359375, 2.12194440e-4)
+MINUS_LN2_64 = (-_LN2_HIGH, -_LN2_LOW)
+# Coefficients of (e**r - 1 - r) / r**2, the highest power first.
+GROWTH_32 = (
+    1.9875691500e-4,
+    1.3981999507e-3,
+    8.3334519073e-3,
+    4.1665795894e-2,
+    1.6666665459e-1,
+    5.0000001201e-1,
+)
+GROWTH_64 = tuple(1.0 / math.factorial(n) for n in range(13, 1, -1))
+# Below these a sigmoid and a tanh no longer change.
+LOWEST_32, LOWEST_64 = -104.0, -746.0
+LOWEST_OF_TANH = -80.0
 
 
 @inline
 def _reduce(x):
     """Return n + ROUNDING, and e**r - 1, for x = n ln 2 + r."""
-    # In pairs of terms, of which a CPU computes several at a time.
     if is_float64(x):
-        rounded = fma(x, _LOG2_E, _ROUNDING_64)
-        n = rounded - _ROUNDING_64
-        r = fma(n, -_LN2_LOW, fma(n, -_LN2_HIGH, x))
-        r_2 = r * r
-        r_4 = r_2 * r_2
-        p_0 = fma(r, 1.0 / 6.0, 0.5)
-        p_1 = fma(r, 1.0 / 120.0, 1.0 / 24.0)
-        p_2 = fma(r, 1.0 / 5040.0, 1.0 / 720.0)
-        p_3 = fma(r, 1.0 / 362880.0, 1.0 / 40320.0)
-        p_4 = fma(r, 1.0 / 39916800.0, 1.0 / 3628800.0)
-        p_5 = fma(r, 1.0 / 6227020800.0, 1.0 / 479001600.0)
-        p_0, p_2, p_4 = fma(p_1, r_2, p_0), fma(p_3, r_2, p_2), fma(p_5, r_2, p_4)
-        p = fma(fma(p_4, r_4, p_2), r_4, p_0)
+        rounded = fma(x, LOG2_E, ROUNDING_64)
+        n = rounded - ROUNDING_64
+        r = fma(n, MINUS_LN2_64[1], fma(n, MINUS_LN2_64[0], x))
+        p = fma(r, GROWTH_64[0], GROWTH_64[1])
+        p = fma(p, r, GROWTH_64[2])
+        p = fma(p, r, GROWTH_64[3])
+        p = fma(p, r, GROWTH_64[4])
+        p = fma(p, r, GROWTH_64[5])
+        p = fma(p, r, GROWTH_64[6])
+        p = fma(p, r, GROWTH_64[7])
+        p = fma(p, r, GROWTH_64[8])
+        p = fma(p, r, GROWTH_64[9])
+        p = fma(p, r, GROWTH_64[10])
+        p = fma(p, r, GROWTH_64[11])
     else:
-        rounded = fma(x, _LOG2_E, _ROUNDING_32)
-        n = rounded - _ROUNDING_32
-        r = fma(n, 2.12194440e-4, fma(n, -0.693359375, x))
-        r_2 = r * r
-        p_0 = fma(r, 1.6666665459e-1, 5.0000001201e-1)
-        p_1 = fma(r, 8.3334519073e-3, 4.1665795894e-2)
-        p_2 = fma(r, 1.9875691500e-4, 1.3981999507e-3)
-        p = fma(fma(p_2, r_2, p_1), r_2, p_0)
-    return rounded, fma(p, r_2, r)
+        rounded = fma(x, LOG2_E, ROUNDING_32)
+        n = rounded - ROUNDING_32
+        r = fma(n, MINUS_LN2_32[1], fma(n, MINUS_LN2_32[0], x))
+        p = fma(r, GROWTH_32[0], GROWTH_32[1])
+        p = fma(p, r, GROWTH_32[2])
+        p = fma(p, r, GROWTH_32[3])
+        p = fma(p, r, GROWTH_32[4])
+        p = fma(p, r, GROWTH_32[5])
+    return rounded, fma(p * r, r, r)
 
 
 @inline
 def exp_of_nonpositive(x):
     """Return e**x for x <= 0, denormal results included."""
-    lowest = -746.0 if is_float64(x) else -104.0
+    lowest = LOWEST_64 if is_float64(x) else LOWEST_32
     x = where_less(x, lowest, lowest, x)
     rounded, growth = _reduce(x)
     # 2**n alone would leave the normal range; 2**(n + 64) does not, and one product
     # undoes it.
     power = power_of_two(rounded, 64)
-    return fma(power, growth, power) * (1.0 / _TWO_POWER_64)
+    return fma(power, growth, power) * (1.0 / TWO_POWER_64)
 
 
 @inline
 def exp(x):
     """Return e**x, infinity included where no number is that large."""
-    lowest, highest = (-746.0, 710.0) if is_float64(x) else (-104.0, 89.0)
+    lowest = LOWEST_64 if is_float64(x) else LOWEST_32
+    highest = 710.0 if is_float64(x) else 89.0
     x = where_less(x, lowest, lowest, x)
     x = where_less(highest, x, highest, x)
     rounded, growth = _reduce(x)
     # Of the two, the one whose power of two stays in the normal range.
     power = where_less(x, 0.0, power_of_two(rounded, 64), power_of_two(rounded, -1))
-    scale = where_less(x, 0.0, 1.0 / _TWO_POWER_64, 2.0)
+    scale = where_less(x, 0.0, 1.0 / TWO_POWER_64, 2.0)
     return fma(power, growth, power) * scale
 
 
@@ -90,14 +108,14 @@ def exp(x):
 def sigmoid(x):
     """Return 1 / (1 + e**-x), from e**-abs(x), which cannot overflow."""
     e = exp_of_nonpositive(-abs(x))
-    return where_less(x, 0.0, e, 1.0) / (e + 1.0)
+    return where_negative(x, e, 1.0) / (e + 1.0)
 
 
 @inline
 def tanh(x):
     """Return tanh(x), accurate near 0: -m / (m + 2) with m = e**(-2 abs(x)) - 1."""
     negative = abs(x) * -2.0
-    negative = where_less(negative, -80.0, -80.0, negative)
+    negative = where_less(negative, LOWEST_OF_TANH, LOWEST_OF_TANH, negative)
     rounded, growth = _reduce(negative)
     power = power_of_two(rounded, 0)
     m = fma(power, growth, power - 1.0)

@@ -82,32 +82,29 @@ def sums_over_panels(builder, sums, a, panels, b_row, n_terms):
     return loop.emit(term, count, loop.size)
 
 
-class _Loop:
-    """Operands and instructions of a loop; operands are named as its text names them.
+class Assembly:
+    """Operands and instructions of some text, which names operands as numbers.
 
-    Sums are operands 0, 1, and so on.  All are written: what is only read too, so that
-    no two share a register.
+    All operands are written: what is only read too, so that no two share a register.
     """
 
-    def __init__(self, builder, sums):
+    def __init__(self, builder, vector_type, results):
         self._builder = builder
-        self._vector_type = sums[0].type
-        self._text = []
-        self._values = list(sums)
-        self._n_sums = len(sums)
-        is_float32 = self._vector_type.element.intrinsic_name == "f32"
+        self.vector_type = vector_type
+        self.text = []
+        self._values = list(results)
+        self._n_results = len(results)
+        is_float32 = vector_type.element.intrinsic_name == "f32"
         self.size = 4 if is_float32 else 8
-        self.vector_size = self.size * self._vector_type.count
-        self._suffix = "s" if is_float32 else "d"
-
-    # -- operands ----------------------------------------------------------------------
+        self.vector_size = self.size * vector_type.count
+        self.suffix = "s" if is_float32 else "d"
 
     def _operand(self, value):
         self._values.append(value)
         return f"${len(self._values) - 1}"
 
     def register(self):
-        """Name a register that the loop may use."""
+        """Name a vector register to use."""
         return self._operand(None)
 
     def address(self, address):
@@ -122,25 +119,53 @@ class _Loop:
         """Name a whole number."""
         return self._operand(n)
 
+    def call(self):
+        """Emit the text, and return the first operands."""
+        outputs, inputs, types = [], [], []
+        for i, value in enumerate(self._values):
+            is_vector = value is None or value.type == self.vector_type
+            outputs.append("=&v" if is_vector else "=&r")
+            types.append(self.vector_type if is_vector else INT64)
+            if value is not None:
+                inputs.append((str(i), value))
+        constraints = [*outputs, *(place for place, _ in inputs)]
+        constraints += ["~{memory}", "~{dirflag}", "~{fpsr}", "~{flags}"]
+        values = [value for _, value in inputs]
+        results = self._builder.asm(
+            ir.FunctionType(ir.LiteralStructType(types), [v.type for v in values]),
+            "\\0A".join(self.text),
+            ",".join(constraints),
+            values,
+            side_effect=True,
+        )
+        return [self._builder.extract_value(results, i) for i in range(self._n_results)]
+
+
+class _Loop(Assembly):
+    """A loop over the terms of sums, which are operands 0, 1, and so on."""
+
+    def __init__(self, builder, sums):
+        super().__init__(builder, sums[0].type, sums)
+
     # -- instructions ------------------------------------------------------------------
 
     def load(self, address, v, register):
         """Load the register that stands v registers behind an address."""
         place = f"{self.vector_size * v}({address})"
-        self._text.append(f"vmovup{self._suffix} {place}, {register}")
+        self.text.append(f"vmovup{self.suffix} {place}, {register}")
 
     def spread(self, place, register):
         """Load one number to all lanes."""
-        self._text.append(f"vbroadcasts{self._suffix} {place}, {register}")
+        self.text.append(f"vbroadcasts{self.suffix} {place}, {register}")
 
     def multiply_add(self, factor, other_factor, total):
         """Add a product to a sum; the first factor may stand in memory."""
-        name = f"vfmadd231p{self._suffix}"
-        self._text.append(f"{name} {factor}, {other_factor}, ${total}")
+        name = f"vfmadd231p{self.suffix}"
+        self.text.append(f"{name} {factor}, {other_factor}, ${total}")
 
     def move(self, address, distance):
         """Move an address on."""
-        self._text.append(f"addq {distance}, {address}")
+        self.text.append(f"addq {distance}, {address}")
 
     # -- the loop ----------------------------------------------------------------------
 
@@ -151,7 +176,7 @@ class _Loop:
         there are so many; k tells which of those a term is.
         """
         many = _UNROLLED * stride
-        add = self._text.append
+        add = self.text.append
         add(f"cmpq $$-{many}, {count}")
         add("jg 2f")
         add(".p2align 4")
@@ -169,24 +194,4 @@ class _Loop:
         add(f"addq $${stride}, {count}")
         add("jne 3b")
         add("4:")
-        return self._call()
-
-    def _call(self):
-        outputs, inputs, types = [], [], []
-        for i, value in enumerate(self._values):
-            is_vector = value is None or value.type == self._vector_type
-            outputs.append("=&v" if is_vector else "=&r")
-            types.append(self._vector_type if is_vector else INT64)
-            if value is not None:
-                inputs.append((str(i), value))
-        constraints = [*outputs, *(place for place, _ in inputs)]
-        constraints += ["~{memory}", "~{dirflag}", "~{fpsr}", "~{flags}"]
-        values = [value for _, value in inputs]
-        results = self._builder.asm(
-            ir.FunctionType(ir.LiteralStructType(types), [v.type for v in values]),
-            "\\0A".join(self._text),
-            ",".join(constraints),
-            values,
-            side_effect=True,
-        )
-        return [self._builder.extract_value(results, i) for i in range(self._n_sums)]
+        return self.call()

@@ -27,6 +27,8 @@ A row of the tape holds [hn r z n], each H numbers, where hn = U_n h + b_hn with
 
 from fastgru._jit import compiled_once, inline
 from fastgru.kernels.activations import sigmoid, tanh
+from fastgru.kernels.assembly_gates import HAS_GATES, new_states_of_4_rows
+from fastgru.kernels.packing import biases, recurrent_weights
 from fastgru.kernels.products import (
     part_start,
     product_share,
@@ -39,12 +41,23 @@ from fastgru.kernels.simd import (
     fma,
     lanes,
     load,
+    load_1_row,
+    load_2_rows,
+    load_4_rows,
     load_lanes,
     second_half,
     store,
     store_lanes,
+    store_rows,
+    store_rows_lanes,
 )
-from fastgru.kernels.tile import WIDE_PANELS, tile_2, tile_3, wide_tile
+from fastgru.kernels.tile import (
+    WIDE_PANELS,
+    gates_tile,
+    tile_2,
+    tile_3,
+    wide_tile,
+)
 
 
 @inline
@@ -65,81 +78,165 @@ def _new_state(z, n, h):
 
 
 @inline
-def _hand_out(h_next, record, new, hn, r, z, n, n_units, valid, training):
-    """Write one register of new states and, when training, of the tape."""
-    if training:
-        _store_valid(h_next, new, valid)
-        _store_valid(record, hn, valid)
-        _store_valid(record + n_units, r, valid)
-        _store_valid(record + 2 * n_units, z, valid)
-        _store_valid(record + 3 * n_units, n, valid)
+def _store_valid_rows(target, distance, value, valid):
+    """Write registers so many numbers apart, the units that exist."""
+    if valid == lanes(target):
+        store_rows(target, distance, value)
     else:
-        store(h_next, new)
+        store_rows_lanes(target, distance, value, valid)
 
 
-@inline
-def _finish_reset_after(sums, before_n, h, h_next, record, n_units, valid, training):
-    """Compute one register of new states from its finished sums."""
-    wide = lanes(h)
-    gates = sigmoid(beside(load(sums), load(sums + wide)))
-    r, z = first_half(gates), second_half(gates)
-    hn = load(sums + 2 * wide)
-    n = tanh(fma(r, hn, load(before_n)))
-    new = _new_state(z, n, load(h))
-    _hand_out(h_next, record, new, hn, r, z, n, n_units, valid, training)
+def _make_finish(load_rows, two_at_a_time):
+    """Make what computes registers of new states from their finished sums.
 
+    Several registers, so that a CPU finds operations that do not wait for each other;
+    ``two_at_a_time`` computes two gates side by side.
+    """
 
-@inline
-def _load_two(address, distance):
-    return beside(load(address), load(address + distance))
-
-
-@inline
-def _finish_two_reset_after(
-    sums,
-    before_n,
-    before_distance,
-    h,
-    h_next,
-    state_distance,
-    record,
-    record_distance,
-    n_units,
-    valid,
-    second_valid,
-    training,
-):
-    """Do the same for two registers, the second one so many numbers further on."""
-    wide = lanes(h)
-    gates = sigmoid(beside(_load_two(sums, 3 * wide), _load_two(sums + wide, 3 * wide)))
-    r, z = first_half(gates), second_half(gates)
-    hn = _load_two(sums + 2 * wide, 3 * wide)
-    n = tanh(fma(r, hn, _load_two(before_n, before_distance)))
-    new = _new_state(z, n, _load_two(h, state_distance))
-    _hand_out(
+    @inline
+    def finish(
+        sums,
+        sums_row,
+        before_n,
+        before_row,
+        h,
         h_next,
+        h_row,
         record,
-        first_half(new),
-        first_half(hn),
-        first_half(r),
-        first_half(z),
-        first_half(n),
+        record_row,
         n_units,
         valid,
         training,
-    )
-    _hand_out(
-        h_next + state_distance,
-        record + record_distance,
-        second_half(new),
-        second_half(hn),
-        second_half(r),
-        second_half(z),
-        second_half(n),
-        n_units,
-        second_valid,
-        training,
-    )
+    ):
+        wide = lanes(h)
+        if two_at_a_time:
+            sums_of_both = beside(
+                load_rows(sums, sums_row), load_rows(sums + wide, sums_row)
+            )
+            gates = sigmoid(sums_of_both)
+            r, z = first_half(gates), second_half(gates)
+        else:
+            r = sigmoid(load_rows(sums, sums_row))
+            z = sigmoid(load_rows(sums + wide, sums_row))
+        hn = load_rows(sums + 2 * wide, sums_row)
+        n = tanh(fma(r, hn, load_rows(before_n, before_row)))
+        new = _new_state(z, n, load_rows(h, h_row))
+        if training:
+            _store_valid_rows(h_next, h_row, new, valid)
+            _store_valid_rows(record, record_row, hn, valid)
+            _store_valid_rows(record + n_units, record_row, r, valid)
+            _store_valid_rows(record + 2 * n_units, record_row, z, valid)
+            _store_valid_rows(record + 3 * n_units, record_row, n, valid)
+        else:
+            store_rows(h_next, h_row, new)
+
+    return finish
+
+
+_finish_1, _finish_2 = (
+    _make_finish(load_1_row, True),
+    _make_finish(load_2_rows, True),
+)
+
+
+@inline
+def _finish_4_in_assembly(
+    sums,
+    sums_row,
+    before_n,
+    before_row,
+    h,
+    h_next,
+    h_row,
+    record,
+    record_row,
+    n_units,
+    valid,
+    training,
+):
+    wide = lanes(h)
+    new = new_states_of_4_rows(sums, sums_row, before_n, before_row, h, h_row)
+    if training:
+        hn = load_4_rows(sums + 2 * wide, sums_row)
+        r, z = load_4_rows(sums, sums_row), load_4_rows(sums + wide, sums_row)
+        n = load_4_rows(before_n, before_row)
+        _store_valid_rows(h_next, h_row, new, valid)
+        _store_valid_rows(record, record_row, hn, valid)
+        _store_valid_rows(record + n_units, record_row, r, valid)
+        _store_valid_rows(record + 2 * n_units, record_row, z, valid)
+        _store_valid_rows(record + 3 * n_units, record_row, n, valid)
+    else:
+        store_rows(h_next, h_row, new)
+
+
+_finish_4 = _finish_4_in_assembly if HAS_GATES else _make_finish(load_4_rows, False)
+
+
+@inline
+def _finish_reset_after(
+    rows,
+    sums,
+    sums_row,
+    before_n,
+    before_row,
+    h,
+    h_next,
+    h_row,
+    record,
+    record_row,
+    n_units,
+    valid,
+    training,
+):
+    """Compute new states of some rows, a register each, and the tape when training."""
+    i = 0
+    while i + 4 <= rows:
+        _finish_4(
+            sums + i * sums_row,
+            sums_row,
+            before_n + i * before_row,
+            before_row,
+            h + i * h_row,
+            h_next + i * h_row,
+            h_row,
+            record + i * record_row,
+            record_row,
+            n_units,
+            valid,
+            training,
+        )
+        i += 4
+    if i + 2 <= rows:
+        _finish_2(
+            sums + i * sums_row,
+            sums_row,
+            before_n + i * before_row,
+            before_row,
+            h + i * h_row,
+            h_next + i * h_row,
+            h_row,
+            record + i * record_row,
+            record_row,
+            n_units,
+            valid,
+            training,
+        )
+        i += 2
+    if i < rows:
+        _finish_1(
+            sums + i * sums_row,
+            sums_row,
+            before_n + i * before_row,
+            before_row,
+            h + i * h_row,
+            h_next + i * h_row,
+            h_row,
+            record + i * record_row,
+            record_row,
+            n_units,
+            valid,
+            training,
+        )
 
 
 @compiled_once
@@ -184,10 +281,14 @@ def step_reset_after(
                 3 * wide,
                 n_units,
             )
-            for p in range(0, panels - 1, 2):
+            # Registers side by side; a last one that is not full stands alone.
+            whole = min(panels, n_units // wide - vector)
+            for p, count in ((0, whole), (whole, panels - whole)):
                 unit = (vector + p) * wide
-                _finish_two_reset_after(
+                _finish_reset_after(
+                    count,
                     sums + p * 3 * wide,
+                    3 * wide,
                     before + unit * 4,
                     4 * wide,
                     h + unit,
@@ -195,19 +296,6 @@ def step_reset_after(
                     wide,
                     tape + unit,
                     wide,
-                    n_units,
-                    wide,
-                    min(wide, n_units - unit - wide),
-                    training,
-                )
-            if panels % 2 == 1:
-                unit = (vector + panels - 1) * wide
-                _finish_reset_after(
-                    sums + (panels - 1) * 3 * wide,
-                    before + unit * 4,
-                    h + unit,
-                    h_next + unit,
-                    tape + unit,
                     n_units,
                     min(wide, n_units - unit),
                     training,
@@ -235,35 +323,86 @@ def step_reset_after(
                 3 * wide,
                 n_units,
             )
-            for q in range(0, height - 1, 2):
-                place = (i + q) * h_row + unit
-                _finish_two_reset_after(
-                    sums + q * 3 * wide,
-                    first + (i + q) * before_row,
-                    before_row,
-                    h + place,
-                    h_next + place,
-                    h_row,
-                    tape + (i + q) * 4 * n_units + unit,
-                    4 * n_units,
-                    n_units,
-                    valid,
-                    valid,
-                    training,
-                )
-            if height % 2 == 1:
-                last = i + height - 1
-                place = last * h_row + unit
-                _finish_reset_after(
-                    sums + (height - 1) * 3 * wide,
-                    first + last * before_row,
-                    h + place,
-                    h_next + place,
-                    tape + last * 4 * n_units + unit,
-                    n_units,
-                    valid,
-                    training,
-                )
+            place = i * h_row + unit
+            _finish_reset_after(
+                height,
+                sums,
+                3 * wide,
+                first + i * before_row,
+                before_row,
+                h + place,
+                h_next + place,
+                h_row,
+                tape + i * 4 * n_units + unit,
+                4 * n_units,
+                n_units,
+                valid,
+                training,
+            )
+
+
+@compiled_once
+def whole_step_reset_after(
+    rows: int,
+    h_next,
+    h,
+    seen,
+    h_row: int,
+    x,
+    x_row: int,
+    n_inputs: int,
+    weights,
+    n_units: int,
+    sums,
+    tape,
+    training: int,
+    begin: int,
+    end: int,
+):
+    """Do the same with the products of the step's own inputs, not computed before.
+
+    weights : as packed, of the inputs, the states and the biases
+    sums : scratch, TILE_ROWS * 4 registers
+    """
+    wide = lanes(h)
+    recurrent = recurrent_weights(weights, n_inputs, n_units)
+    bias = biases(weights, n_inputs, n_units)
+    n_tiles = tiles_for(rows)
+    for vector in range(begin, end):
+        unit = vector * wide
+        valid = min(wide, n_units - unit)
+        for tile in range(n_tiles):
+            i = part_start(rows, n_tiles, tile)
+            height = part_start(rows, n_tiles, tile + 1) - i
+            gates_tile(
+                height,
+                sums,
+                bias + unit * 4,
+                x + i * x_row,
+                x_row,
+                weights + unit * 3 * n_inputs,
+                n_inputs,
+                seen + i * h_row,
+                h_row,
+                recurrent + unit * 3 * n_units,
+                n_units,
+            )
+            place = i * h_row + unit
+            _finish_reset_after(
+                height,
+                sums + wide,
+                4 * wide,
+                sums,
+                4 * wide,
+                h + place,
+                h_next + place,
+                h_row,
+                tape + i * 4 * n_units + unit,
+                4 * n_units,
+                n_units,
+                valid,
+                training,
+            )
 
 
 @compiled_once

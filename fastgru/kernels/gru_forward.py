@@ -22,6 +22,7 @@ from fastgru.kernels.gru_cell import (
     candidate_before,
     reset_before,
     step_reset_after,
+    whole_step_reset_after,
 )
 from fastgru.kernels.gru_states import (
     ROWS_TOGETHER,
@@ -104,7 +105,7 @@ def _train_together(
     rows_ahead = rows_ahead_at_most(rows, steps.n_steps, before_row)
 
     sums = scratch
-    before = sums + max(TILE_ROWS * 3 * wide, rows * padded)
+    before = sums + max(TILE_ROWS * 4 * wide, rows * padded)
     if reset_after:
         bias = biases(packed, n_inputs, n_units)
         prefill_bias_of_hn(before, before_row, rows_ahead, bias, n_units)
@@ -120,7 +121,11 @@ def _train_together(
     for t in range(steps.n_steps):
         if running == 0:
             break
-        if t == t_ahead:
+        whole = reset_after and running >= TILE_ROWS
+        if t == t_ahead and whole:
+            t_ahead += 1
+            record_inputs(inputs, x, steps, t, t_ahead, first, last, n_inputs)
+        elif t == t_ahead:
             t_ahead = steps_ahead(steps, t, first, last, before_row, scratch)
             place = before
             record_inputs(inputs, x, steps, t, t_ahead, first, last, n_inputs)
@@ -143,7 +148,25 @@ def _train_together(
         next_state = pointer(states) + (steps.batch + row) * n_units
         next_seen = pointer(seen) + (steps.batch + row) * n_units
         record = pointer(tape) + row * 4 * n_units
-        if reset_after:
+        if whole:
+            whole_step_reset_after(
+                running,
+                next_state,
+                state,
+                state_seen,
+                n_units,
+                pointer(inputs) + row * n_inputs,
+                n_inputs,
+                n_inputs,
+                packed,
+                n_units,
+                sums,
+                record,
+                True,
+                share.begin,
+                share.end,
+            )
+        elif reset_after:
             step_reset_after(
                 running,
                 next_state,

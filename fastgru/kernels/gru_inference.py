@@ -24,6 +24,7 @@ from fastgru.kernels.gru_cell import (
     candidate_before,
     reset_before,
     step_reset_after,
+    whole_step_reset_after,
 )
 from fastgru.kernels.gru_states import (
     ROWS_TOGETHER,
@@ -35,6 +36,7 @@ from fastgru.kernels.gru_states import (
 from fastgru.kernels.input_products import (
     before_row_size,
     inputs_ahead,
+    inputs_of_step,
     prefill_bias_of_hn,
     rows_ahead_at_most,
     steps_ahead,
@@ -95,7 +97,7 @@ def _infer_together(
     states = aligned(pointer(shared))
     gates = states + 2 * rows * padded
     sums = scratch
-    before = sums + max(TILE_ROWS * 3 * wide, rows * padded)
+    before = sums + max(TILE_ROWS * 4 * wide, rows * padded)
     gathered = before + rows_ahead * before_row
 
     first_states(states, padded, h_0, share, steps, first, rows, n_units)
@@ -110,7 +112,10 @@ def _infer_together(
     for t in range(steps.n_steps):
         if running == 0:
             break
-        if t == t_ahead:
+        whole = reset_after and running >= TILE_ROWS
+        if t == t_ahead and whole:
+            t_ahead += 1
+        elif t == t_ahead:
             t_ahead = steps_ahead(steps, t, first, last, before_row, scratch)
             place = before
             inputs_ahead(
@@ -132,7 +137,28 @@ def _infer_together(
             )
         h = states + (t % 2) * rows * padded
         h_next = states + ((t + 1) % 2) * rows * padded
-        if reset_after:
+        if whole:
+            inputs, inputs_row = inputs_of_step(
+                pointer(x), gathered, steps, t, first, running, n_inputs
+            )
+            whole_step_reset_after(
+                running,
+                h_next,
+                h,
+                h,
+                padded,
+                inputs,
+                inputs_row,
+                n_inputs,
+                packed,
+                n_units,
+                sums,
+                gates,
+                False,
+                share.begin,
+                share.end,
+            )
+        elif reset_after:
             step_reset_after(
                 running,
                 h_next,

@@ -66,7 +66,7 @@ def work_size(rows, n_steps, n_inputs, n_units, reset_after, address):
     before_row = before_row_size(n_units, reset_after, address)
     rows_ahead = rows_ahead_at_most(rows, n_steps, before_row)
     return (
-        max(TILE_ROWS * 3 * wide, rows * padded)
+        max(TILE_ROWS * 4 * wide, rows * padded)
         + rows_ahead * (before_row + n_inputs)
         + slack(address)
     )

@@ -13,10 +13,10 @@ from fastgru.kernels.products import (
     vectors_for,
 )
 from fastgru.kernels.simd import TILE_ROWS, lanes, load, pointer, store
-from fastgru.kernels.steps import active, start, user_row
+from fastgru.kernels.steps import active, is_uniform, start, user_row
 
 # Numbers of pre-activations that are computed ahead, so that they stay in the cache.
-_NUMBERS_AHEAD = 16384
+_NUMBERS_AHEAD = 32768
 
 
 @inline
@@ -89,6 +89,20 @@ def rows_ahead_at_most(rows, n_steps, before_row):
     """Return how many rows of pre-activations ``steps_ahead`` asks for at most."""
     ahead = max(_NUMBERS_AHEAD, TILE_ROWS * before_row) // before_row
     return min(rows * n_steps, max(rows, ahead))
+
+
+@inline
+def inputs_of_step(x, gathered, steps, t, first, rows, n_inputs):
+    """Return where the inputs of one step stand, and how far its rows stand apart.
+
+    Rows at unequal distances are first gathered to scratch.
+    """
+    if is_uniform(steps):
+        return x + user_row(steps, t, first) * n_inputs, steps.row_step * n_inputs
+    for b in range(rows):
+        source = x + user_row(steps, t, first + b) * n_inputs
+        copy_row(gathered + b * n_inputs, source, n_inputs)
+    return gathered, n_inputs
 
 
 @helper

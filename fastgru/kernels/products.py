@@ -21,12 +21,14 @@ from fastgru.kernels.simd import (
     store_lanes,
 )
 from fastgru.kernels.tile import (
+    WIDE_PANELS,
     adding_tile_1,
     adding_tile_2,
     adding_tile_3,
     tile_1,
     tile_2,
     tile_3,
+    wide_tile,
 )
 
 # Terms of a sum over rows that are added from zero in one go: longer sums lose
@@ -96,6 +98,16 @@ def panel_product(
             tile_1(height, ci, c_row, ii, init_row, ai, a_row, a_k, b, b_row, n_terms)
 
 
+@inline
+def _whole_panels(n_vectors, panel, begin, end):
+    """Return how many panels of three registers from this one on lie in a share."""
+    # They come first, those of two behind them.
+    n_whole = n_vectors - (TILE_VECTORS - 1) * panels_for(n_vectors)
+    if panel * TILE_VECTORS < begin:
+        return 0
+    return min(n_whole, end // TILE_VECTORS) - panel
+
+
 @compiled_once
 def product_share(
     rows: int,
@@ -114,11 +126,29 @@ def product_share(
 ):
     """Compute registers begin to end - 1 of the ``n_vectors`` of each row of c."""
     wide = lanes(c)
-    for panel in range(panels_for(n_vectors)):
+    panel = 0
+    while panel < panels_for(n_vectors):
         first = panel_start(n_vectors, panel)
         after = panel_start(n_vectors, panel + 1)
         v = max(begin, first)
         width = min(end, after) - v
+        together = min(WIDE_PANELS, _whole_panels(n_vectors, panel, begin, end))
+        if rows == 1 and together > 1:
+            wide_tile(
+                together,
+                c + v * wide,
+                TILE_VECTORS * wide,
+                init + v * wide,
+                TILE_VECTORS * wide,
+                a,
+                a_k,
+                b + v * wide * n_terms,
+                TILE_VECTORS * wide * n_terms,
+                TILE_VECTORS * wide,
+                n_terms,
+            )
+            panel += together
+            continue
         if width > 0:
             panel_product(
                 width,
@@ -134,6 +164,7 @@ def product_share(
                 (after - first) * wide,
                 n_terms,
             )
+        panel += 1
 
 
 @inline

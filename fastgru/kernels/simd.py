@@ -260,6 +260,65 @@ def store(typingctx, address, vector):
     return types.void(address, vector), codegen
 
 
+def _lanes_of(builder, vectors, first, count):
+    """Emit ``count`` lanes of two equal registers that stand side by side."""
+    numbers = ir.Constant(
+        ir.VectorType(INT32, count), list(range(first, first + count))
+    )
+    return builder.shuffle_vector(*vectors, numbers)
+
+
+def emit_beside(builder, registers):
+    """Emit a vector of registers side by side, a power of two of them."""
+    while len(registers) > 1:
+        count = 2 * registers[0].type.count
+        pairs = zip(registers[::2], registers[1::2], strict=True)
+        registers = [_lanes_of(builder, pair, 0, count) for pair in pairs]
+    return registers[0]
+
+
+def _make_load_rows(n_rows):
+    @intrinsic
+    def load_rows(typingctx, address, distance):
+        """Read registers that stand ``distance`` numbers apart, side by side."""
+
+        def codegen(context, builder, sig, args):
+            one = llvm_type(Vector(sig.args[0].dtype))
+            rows, place = [], args[0]
+            for _ in range(n_rows):
+                rows.append(emit_load(builder, place, one))
+                place = builder.gep(place, [args[1]])
+            return emit_beside(builder, rows)
+
+        return Vector(address.dtype, n_rows)(address, types.intp), codegen
+
+    return load_rows
+
+
+load_1_row, load_2_rows, load_4_rows = (_make_load_rows(n) for n in (1, 2, 4))
+
+
+def _emit_rows(builder, vector, n_rows):
+    """Emit the registers of which a vector is made."""
+    count = vector.type.count // n_rows
+    pair = [vector, vector]
+    return [_lanes_of(builder, pair, i * count, count) for i in range(n_rows)]
+
+
+@intrinsic
+def store_rows(typingctx, address, distance, vector):
+    """Write the registers of a vector ``distance`` numbers apart."""
+
+    def codegen(context, builder, sig, args):
+        place, distance, vector = args
+        for row in _emit_rows(builder, vector, sig.args[2].registers):
+            emit_store(builder, row, place)
+            place = builder.gep(place, [distance])
+        return context.get_dummy_value()
+
+    return types.void(address, types.intp, vector), codegen
+
+
 def emit_prefetch(builder, address, *, writes):
     """Emit a request for the cache line of an address, to read or to write it."""
     byte = ir.IntType(8).as_pointer()
@@ -331,33 +390,43 @@ def load_lanes(typingctx, address, count):
 
 
 @intrinsic
+def store_rows_lanes(typingctx, address, distance, vector, count):
+    """Write the first ``count`` numbers of each register and nothing behind them."""
+
+    def codegen(context, builder, sig, args):
+        place, distance, vector, count = args
+        for row in _emit_rows(builder, vector, sig.args[2].registers):
+            _emit_store_lanes(builder, place, row, count)
+            place = builder.gep(place, [distance])
+        return context.get_dummy_value()
+
+    return types.void(address, types.intp, vector, types.intp), codegen
+
+
+@intrinsic
 def store_lanes(typingctx, address, vector, count):
     """Write the first ``count`` numbers of a register and nothing behind them."""
 
     def codegen(context, builder, sig, args):
-        vector_type = args[1].type
-        _masked(
-            builder,
-            "store",
-            vector_type,
-            ir.VoidType(),
-            [
-                args[1],
-                builder.bitcast(args[0], vector_type.as_pointer()),
-                ir.Constant(INT32, 4),
-                _first_lanes(builder, args[2], vector_type),
-            ],
-        )
+        _emit_store_lanes(builder, *args)
         return context.get_dummy_value()
 
     return types.void(address, vector, types.intp), codegen
 
 
-def _lanes_from(builder, vectors, vector_type, first):
-    """Emit ``count`` lanes of two registers that stand side by side."""
-    n = vector_type.count
-    numbers = ir.Constant(ir.VectorType(INT32, n), list(range(first, first + n)))
-    return builder.shuffle_vector(*vectors, numbers)
+def _emit_store_lanes(builder, address, vector, count):
+    _masked(
+        builder,
+        "store",
+        vector.type,
+        ir.VoidType(),
+        [
+            vector,
+            builder.bitcast(address, vector.type.as_pointer()),
+            ir.Constant(INT32, 4),
+            _first_lanes(builder, count, vector.type),
+        ],
+    )
 
 
 @intrinsic
@@ -365,7 +434,7 @@ def beside(typingctx, a, b):
     """Return the lanes of a, then those of b."""
 
     def codegen(context, builder, sig, args):
-        return _lanes_from(builder, args, llvm_type(sig.return_type), 0)
+        return _lanes_of(builder, args, 0, llvm_type(sig.return_type).count)
 
     return Vector(a.dtype, 2 * a.registers)(a, b), codegen
 
@@ -376,9 +445,8 @@ def _make_half(half):
         """Return a half of the lanes."""
 
         def codegen(context, builder, sig, args):
-            result_type = llvm_type(sig.return_type)
-            first = half * result_type.count
-            return _lanes_from(builder, [args[0], args[0]], result_type, first)
+            count = llvm_type(sig.return_type).count
+            return _lanes_of(builder, [args[0], args[0]], half * count, count)
 
         return Vector(vector.dtype, vector.registers // 2)(vector), codegen
 
@@ -563,3 +631,16 @@ def mantissa_and_exponent(typingctx, value):
         )
 
     return types.UniTuple(value, 2)(value), codegen
+
+
+@intrinsic
+def where_negative(typingctx, x, then, otherwise):
+    """Return ``then`` where the sign bit of x is set, -0.0 included."""
+    common = _common_type(x, then, otherwise)
+
+    def codegen(context, builder, sig, args):
+        bits, constant, _ = _integers(builder, args[0])
+        negative = builder.icmp_signed("<", bits, constant(0))
+        return builder.select(negative, args[1], args[2])
+
+    return common and (common(common, common, common), codegen)

@@ -91,6 +91,65 @@ def _make_tile(width, adds):
 
 
 @intrinsic
+def gates_tile(typingctx, rows, c, bias, x, x_row, w, n_inputs, h, h_row, u, n_units):
+    """Compute one register of units' [n r z hn] of up to TILE_ROWS rows.
+
+    Each starts from its bias; to n, r and z the products of x and w are added, then to
+    r, z and hn those of h and u.  Rows of c are four registers, those of w and u three.
+    """
+    n = types.intp
+    sig = types.void(n, c, bias, x, n, w, n, h, n, u, n)
+
+    def codegen(context, builder, sig, args):
+        rows, c, bias, x, x_row, w, n_inputs, h, h_row, u, n_units = args
+        vector_type = llvm_type(Vector(sig.args[1].dtype))
+        row, four_registers, one = (
+            ir.Constant(INT64, n)
+            for n in (3 * vector_type.count, 4 * vector_type.count, 1)
+        )
+        done = builder.append_basic_block("done")
+        switch = builder.switch(rows, done)
+        for height in range(1, TILE_ROWS + 1):
+            block = builder.append_basic_block(f"rows{height}")
+            switch.add_case(ir.Constant(INT64, height), block)
+            builder.position_at_end(block)
+            shape = [(i, v) for i in range(height) for v in range(4)]
+            places = _places(builder, c, four_registers, shape, vector_type)
+            firsts = _weights(builder, bias, ir.Constant(INT64, 0), 4, vector_type)
+            size = height, TILE_VECTORS
+            sums = _sum_of_products(
+                builder,
+                firsts[:3] * height,
+                *size,
+                x,
+                x_row,
+                one,
+                w,
+                row,
+                n_inputs,
+                vector_type,
+            )
+            for place, value in zip(places[::4], sums[::3], strict=True):
+                emit_store(builder, value, place)
+            sums = [
+                total
+                for i in range(height)
+                for total in (*sums[3 * i + 1 : 3 * i + 3], firsts[3])
+            ]
+            sums = _sum_of_products(
+                builder, sums, *size, h, h_row, one, u, row, n_units, vector_type
+            )
+            for i in range(height):
+                for v in range(TILE_VECTORS):
+                    emit_store(builder, sums[3 * i + v], places[4 * i + 1 + v])
+            builder.branch(done)
+        builder.position_at_end(done)
+        return context.get_dummy_value()
+
+    return sig, codegen
+
+
+@intrinsic
 def wide_tile(
     typingctx,
     panels,

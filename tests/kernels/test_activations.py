@@ -214,35 +214,3 @@ def test_nan_comes_out_in_its_lane_only(dtype, name):
     assert np.isnan(out[5])
     others = np.arange(16) != 5
     assert out[others].tobytes() == expected[others].tobytes()
-
-
-@helper
-def divide(out, a, d):
-    """Divide registers of a by those of d."""
-    for i in range(0, d.size, lanes(pointer(d))):
-        dividend, divisor = load(pointer(a) + i), load(pointer(d) + i)
-        store(pointer(out) + i, activations._quotient(dividend, divisor))
-
-
-def test_the_quotient_by_every_float32_from_1_to_2():
-    first, last = np.array([1, 2], np.float32).view(np.uint32)
-    d = np.arange(first, last, dtype=np.uint32).view(np.float32)
-    a, out = np.ones_like(d), np.empty_like(d)
-    divide(out, a, d)
-    exact = 1 / d.astype(np.float64)
-    assert out[0] == 1
-    spacing = 2.0**-24  # of the numbers from 1/2 to 1
-    assert np.abs(out - exact).max() <= 0.51 * spacing
-
-
-def test_the_quotient_in_float64(rng):
-    d = np.concatenate([[1.0], rng.uniform(1, 2, 2047)])
-    a = -rng.uniform(0.5, 1, d.size)
-    out = np.empty_like(d)
-    divide(out, a, d)
-    assert out[0] == a[0]
-    for dividend, divisor, quotient in zip(a, d, out, strict=True):
-        with mpmath.workdps(40):
-            exact = mpmath.mpf(float(dividend)) / mpmath.mpf(float(divisor))
-            error = float(abs(quotient - exact))
-        assert error <= 0.51 * np.spacing(abs(quotient))

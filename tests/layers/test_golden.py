@@ -20,10 +20,10 @@ pytestmark = pytest.mark.timeout(600)
 
 # By type, and whether the reset gate acts after the product or before.
 GOLDEN = {
-    "f4 after": "54d8c843599f6557ae3b8952afd399af0ace333b90dd14096cb12e2ab67f6bc3",
-    "f4 before": "3cbff72f331deb9eacddd3d418f85b8793cb10c8d563973c81a095864e9b0102",
-    "f8 after": "a9d9916135f1fdb7614bbcb0cdf9f027da7ad0204c2e712efd04c6f63b1ee428",
-    "f8 before": "8bbf6c9b0aa27ae1bb2f7be7602be605daaf1d553ef53b64e31f7ea848029856",
+    "f4 after": "50f818f5292d439a4df2790c4e472f7ed9d101730ace33aeec3e64d737cbf429",
+    "f4 before": "b08097fda1aaf1dfe7aba920c817ba09351917e4735ea43bef4071cf8210233a",
+    "f8 after": "50e30ec0d5ed7200938beb6d5db579a6d5e2cf63692238e5e113720f44b6a37a",
+    "f8 before": "30413c3016c2b44130d932aecf73ba3a5a9e4d4eefec2d4dd5df3a7458a958dc",
 }
 
 # More packed rows than a sum of the weights' gradients takes at once, no size a
