@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Bytes below which the system's own allocator is quick, and bytes that may wait.
-_SMALLEST = 2**16
+# Numbers below which the system's own allocator is quick, and bytes that may wait.
+_FEWEST = 2**14
 _MOST_WAITING = 2**29
 _ALIGNMENT = 64
 
@@ -52,10 +52,10 @@ class _Lease:
 
 def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """Return an array with any content."""
-    n_bytes = prod(shape) * dtype.itemsize
-    if n_bytes < _SMALLEST:
+    n_numbers = prod(shape)
+    if n_numbers < _FEWEST:
         return np.empty(shape, dtype)
-    size = _rounded(n_bytes)
+    size = _rounded(n_numbers * dtype.itemsize)
     try:
         block = _waiting.setdefault(size, deque()).pop()
     except IndexError:

@@ -42,6 +42,9 @@ class ParameterSet(Mapping[str, np.ndarray]):
         All numbers, one array after the other.
     """
 
+    # One is made in each training step, which of a small layer takes microseconds.
+    __slots__ = ("_places", "flat", "shapes")
+
     def __init__(
         self,
         shapes: Mapping[str, tuple[int, ...]],

@@ -26,7 +26,7 @@ from fastgru.kernels.gru_cell import (
     gates_reset_before,
     reset_gate_before,
 )
-from fastgru.kernels.gru_states import ROWS_TOGETHER
+from fastgru.kernels.gru_states import ROWS_TOGETHER, inputs_of
 from fastgru.kernels.input_gradients import input_gradient_block, put_row
 from fastgru.kernels.packing import (
     backward_candidate_weights,
@@ -364,7 +364,6 @@ def gru_backward(
     tape,
     states,
     seen,
-    inputs,
     d_output,
     column,
     d_h_n,
@@ -382,7 +381,7 @@ def gru_backward(
         of 0 rows when not wanted
     d_h_0 : (B, H), written
     gradient : 1-D, written: that of the parameters, in the order of ``pack_gru``
-    tape, states, seen, inputs : of ``gru_forward``; the tape is overwritten
+    tape, states, seen : of ``gru_forward``; the tape is overwritten
     d_output : (rows, any), H columns from ``column`` on are read, or of 0 rows: zeros
     d_h_n : (B, H), or of 0 rows: zeros
     mask, packed and geometry : as in ``gru_forward``
@@ -429,7 +428,7 @@ def gru_backward(
         d_h_0.shape[1],
         tape,
         seen,
-        inputs,
+        inputs_of(tape, geometry, n_inputs),
         sums,
         geometry,
         0,
@@ -447,7 +446,6 @@ def gru_backward_parallel(
     tape,
     states,
     seen,
-    inputs,
     d_output,
     column,
     d_h_n,
@@ -512,7 +510,7 @@ def gru_backward_parallel(
             d_h_0.shape[1],
             tape,
             seen,
-            inputs,
+            inputs_of(tape, geometry, n_inputs),
             sums,
             geometry,
             worker,

@@ -28,6 +28,7 @@ from fastgru.kernels.gru_states import (
     ROWS_TOGETHER,
     first_states,
     hand_out,
+    inputs_of,
     work_size,
     write_states,
 )
@@ -281,7 +282,6 @@ def gru_forward(
     tape,
     states,
     seen,
-    inputs,
     output,
     column,
     h_n,
@@ -298,20 +298,20 @@ def gru_forward(
 
     Parameters
     ----------
-    tape : (N * 4H + lanes,), written: per packed row [hn r z n]
+    tape : (N * 4H + lanes + N * I,), written: per packed row [hn r z n], then, behind
+        room for a vector's end, x in packed rows, so that the caller may change x
     states : ((B + N) * H + lanes,), written: initial states in packed order, then each
         packed row's state
     seen : those states times their sequence's mask, written; without a mask it is
         ``states``
     mask : (B, H), what the recurrent products see h multiplied with; of 0 rows: none
-    inputs : (N * I,), written: x in packed rows, so that the caller may change x
     output, h_n, x, h_0, packed and the geometry : as in ``gru_inference``
     """
     record_block(
         tape,
         states,
         seen,
-        inputs,
+        inputs_of(tape, geometry, x.shape[1]),
         output,
         column,
         h_n,
@@ -334,7 +334,6 @@ def gru_forward_parallel(
     tape,
     states,
     seen,
-    inputs,
     output,
     column,
     h_n,
@@ -357,7 +356,7 @@ def gru_forward_parallel(
             tape,
             states,
             seen,
-            inputs,
+            inputs_of(tape, geometry, x.shape[1]),
             output,
             column,
             h_n,

@@ -1,14 +1,21 @@
-"""States handed in and out of a run over the steps, and the scratch that it needs."""
+"""States handed in and out of a run over the steps, and the memory that it needs."""
 
 from fastgru._jit import inline
 from fastgru.kernels.input_products import before_row_size, rows_ahead_at_most
 from fastgru.kernels.products import copy_row, fill, vectors_for
 from fastgru.kernels.simd import TILE_ROWS, lanes, pointer, slack
-from fastgru.kernels.steps import active, user_number, user_row
+from fastgru.kernels.steps import active, read_steps, start, user_number, user_row
 
 # Sequences that a thread takes through time together, so that their states and a panel
 # of weights stay in its cache.
 ROWS_TOGETHER = 128
+
+
+@inline
+def inputs_of(tape, geometry, n_inputs):
+    """Return the inputs on a tape: the last of its numbers, behind the gates."""
+    steps = read_steps(geometry)
+    return tape[tape.size - start(steps, steps.n_steps) * n_inputs :]
 
 
 @inline

@@ -25,32 +25,35 @@ class Layout:
         Where the steps stand in a table of rows.
     n_rows : int
         Rows of such a table.
+    rows_shape : tuple of int
+        Shape of that of x: (rows, features), or of tokens (rows,).
     batched : bool
         Whether there is an axis for the batch; without it, x is one sequence.
     """
 
-    __slots__ = ("_axes", "_swapped", "batched", "geometry", "n_rows")
+    __slots__ = ("_axes", "_swapped", "batched", "geometry", "n_rows", "rows_shape")
 
     def __init__(
-        self, axes: tuple[int, int], geometry: Geometry, swapped: bool, batched: bool
+        self, shape: tuple[int, ...], geometry: Geometry, swapped: bool, batched: bool
     ) -> None:
         self.geometry = geometry
-        self.n_rows = axes[0] * axes[1]
+        self.n_rows = shape[0] * shape[1]
+        self.rows_shape = (self.n_rows, *shape[2:])
         self.batched = batched
         # The leading axes as they stand in memory, and whether the caller sees them
         # swapped.
-        self._axes = axes if batched else axes[:1]
+        self._axes = shape[:2] if batched else shape[:1]
         self._swapped = swapped
 
     @staticmethod
     @lru_cache(maxsize=256)
     def equal(
-        axes: tuple[int, int], batch_first: bool, swapped: bool, batched: bool
+        shape: tuple[int, ...], batch_first: bool, swapped: bool, batched: bool
     ) -> Layout:
         """Describe sequences that are all as long as their axis in memory."""
-        n_steps, batch = axes[::-1] if batch_first else axes
+        n_steps, batch = shape[1::-1] if batch_first else shape[:2]
         geometry = Geometry.equal(n_steps, batch, batch_first=batch_first)
-        return Layout(axes, geometry, swapped, batched)
+        return Layout(shape, geometry, swapped, batched)
 
     @classmethod
     def of(
@@ -58,14 +61,13 @@ class Layout:
     ) -> tuple[np.ndarray, Layout]:
         """Check sequences of the right dtype; return their rows and their layout.
 
-        The rows are a table, (rows, features), or tokens, (rows,); ``n_axes`` is the
-        number of axes of a batch.
+        n_axes : of a batch; one sequence has one less
         """
         shape = x.shape
         if x.ndim == n_axes and lengths is None and x.flags.carray and x.size > 0:
             # The usual case, with few words: a small call is mostly this.
-            layout = cls.equal(shape[:2], batch_first, False, True)
-            return x.reshape(layout.n_rows, *shape[2:]), layout
+            layout = cls.equal(shape, batch_first, False, True)
+            return x.reshape(layout.rows_shape), layout
         if x.ndim not in (n_axes - 1, n_axes):
             raise ValueError(
                 f"x must have {n_axes} axes, or {n_axes - 1} for one sequence, "
@@ -85,12 +87,12 @@ class Layout:
             swapped, batch_first = True, not batch_first
             x = x.swapaxes(0, 1)
         if lengths is None:
-            layout = cls.equal(x.shape[:2], batch_first, swapped, batched)
+            layout = cls.equal(x.shape, batch_first, swapped, batched)
         else:
             checked = check_lengths(lengths, batch, n_steps)
             geometry = Geometry.padded(checked, n_steps, batch_first=batch_first)
-            layout = cls(x.shape[:2], geometry, swapped, batched)
-        return readable(x).reshape(layout.n_rows, *x.shape[2:]), layout
+            layout = cls(x.shape, geometry, swapped, batched)
+        return readable(x).reshape(layout.rows_shape), layout
 
     def empty_rows(self, size: int, dtype: np.dtype) -> np.ndarray:
         """Allocate a row per row of x, 0 where no step will write."""
@@ -100,9 +102,9 @@ class Layout:
             zero_padding(rows, self.geometry.table, n_steps)
         return rows
 
-    def to_user(self, rows: np.ndarray) -> np.ndarray:
+    def to_user(self, rows: np.ndarray, size: int) -> np.ndarray:
         """Give a table of rows the caller's axes."""
-        array = rows.reshape(self._axes + rows.shape[1:])
+        array = rows.reshape(*self._axes, size)
         return array.swapaxes(0, 1) if self._swapped else array
 
     def from_user(

@@ -10,6 +10,8 @@ T = TypeVar("T")
 class SingleUse(Generic[T]):
     """A tape, which going back overwrites."""
 
+    __slots__ = ("_tape",)
+
     def __init__(self, tape: T) -> None:
         self._tape: T | None = tape
 

@@ -251,7 +251,8 @@ class GRU(Layer):
         h_n = self._stack.infer(
             rows, layout.geometry, states, output, get_num_threads()
         )
-        return layout.to_user(output), layout.states_to_user(h_n)
+        user_output = layout.to_user(output, self._output_size)
+        return user_output, layout.states_to_user(h_n)
 
     def vjp(
         self,
@@ -315,7 +316,7 @@ class GRU(Layer):
         )
         if output is None:
             output = tape.last_states(self.hidden_size)
-        output = layout.to_user(output)
+        output = layout.to_user(output, self._output_size)
         output.setflags(write=False)
         return output, layout.states_to_user(h_n), Pullback(self, layout, tape)
 
@@ -437,5 +438,7 @@ class Pullback:
             tape, gradients, rows, d_states, d_x, get_num_threads()
         )
         return GRUGradients(
-            layout.to_user(d_x), layout.states_to_user(d_h_0), gradients
+            layout.to_user(d_x, layer.input_size),
+            layout.states_to_user(d_h_0),
+            gradients,
         )

@@ -420,11 +420,12 @@ class _Inside:
 
     def steps_to_user(self, values: np.ndarray) -> np.ndarray:
         """Give rows per step the caller's axes."""
+        size = values.shape[1]
         if self._valid is None:
-            return self.layout.to_user(values)
-        padded = self.layout.empty_rows(values.shape[1], values.dtype)
+            return self.layout.to_user(values, size)
+        padded = self.layout.empty_rows(size, values.dtype)
         padded[self._valid] = values
-        return self.layout.to_user(padded)
+        return self.layout.to_user(padded, size)
 
     def outputs_to_user(self, rows: Rows) -> np.ndarray:
         """Give outputs the caller's axes."""

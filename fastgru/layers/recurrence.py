@@ -88,12 +88,12 @@ class Tape:
     """What a forward pass keeps for the backward pass."""
 
     geometry: Geometry
-    gates: np.ndarray  # (n_rows * 4H + slack,), packed rows of [hn r z n]
+    # (n_rows * 4H + slack + n_rows * I,), packed rows of [hn r z n], then inputs
+    gates: np.ndarray
     # ((batch + n_rows) * H + slack,), initial states, then packed rows
     states: np.ndarray
     seen: np.ndarray  # the states times the mask: ``states`` itself without one
     mask: np.ndarray  # (B, H), or of no rows
-    inputs: np.ndarray  # (n_rows * I,), packed rows
     version: int  # of the weights
 
     def packed_states(self, hidden_size: int) -> np.ndarray:
@@ -144,7 +144,9 @@ class Recurrence:
         self._terms_per_row = (
             3 * self.hidden_size * (self.input_size + self.hidden_size)
         )
-        # Numbers past a tape's end, where its last vector may reach.
+        # Numbers on a tape per step, gates and inputs, and past the end of an array
+        # that is written in whole vectors.
+        self._tape_row = 4 * self.hidden_size + self.input_size
         self._slack = REGISTERS.size // self._itemsize
         self._version = 0
         self.pack()
@@ -231,18 +233,16 @@ class Recurrence:
         states = _buffers.empty((size,), dtype)
         tape = Tape(
             geometry,
-            _buffers.empty((n_rows * 4 * n_units + slack,), dtype),
+            _buffers.empty((n_rows * self._tape_row + slack,), dtype),
             states,
             states if mask is None else _buffers.empty((size,), dtype),
             self._nothing if mask is None else mask,
-            _buffers.empty((n_rows * self.input_size,), dtype),
             self._version,
         )
         arguments = (
             tape.gates,
             tape.states,
             tape.seen,
-            tape.inputs,
             self._nothing if output is None else output,
             column,
             h_n,
@@ -317,7 +317,6 @@ class Recurrence:
             tape.gates,
             tape.states,
             tape.seen,
-            tape.inputs,
             self._nothing if d_output is None else d_output,
             column,
             self._nothing if d_h_n is None else d_h_n,
