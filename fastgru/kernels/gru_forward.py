@@ -34,6 +34,7 @@ from fastgru.kernels.gru_states import (
 )
 from fastgru.kernels.input_products import (
     before_row_size,
+    is_whole,
     prefill_bias_of_hn,
     record_inputs,
     recorded_inputs_ahead,
@@ -102,7 +103,7 @@ def _train_together(
     wide = lanes(scratch)
     padded = vectors_for(n_units, scratch) * wide
     before_row = before_row_size(n_units, reset_after, scratch)
-    rows_ahead = rows_ahead_at_most(rows, steps.n_steps, before_row)
+    rows_ahead = rows_ahead_at_most(rows, steps, before_row, reset_after)
 
     sums = scratch
     before = sums + max(TILE_ROWS * 4 * wide, rows * padded)
@@ -121,7 +122,7 @@ def _train_together(
     for t in range(steps.n_steps):
         if running == 0:
             break
-        whole = reset_after and running >= TILE_ROWS
+        whole = is_whole(running, reset_after)
         if t == t_ahead and whole:
             t_ahead += 1
             record_inputs(inputs, x, steps, t, t_ahead, first, last, n_inputs)
@@ -249,9 +250,7 @@ def record_block(
     """Run sequences begin to end - 1, or a team's share; see ``gru_forward``."""
     steps = read_steps(geometry)
     together = min(ROWS_TOGETHER, end - begin)
-    size = work_size(
-        together, steps.n_steps, x.shape[1], h_n.shape[1], reset_after, pointer(x)
-    )
+    size = work_size(together, steps, x.shape[1], h_n.shape[1], reset_after, pointer(x))
     work = np.empty(size, x.dtype)
     share = share_of(h_n.shape[1], pointer(x), team, member, n_members)
     n_parts = (end - begin + ROWS_TOGETHER - 1) // ROWS_TOGETHER

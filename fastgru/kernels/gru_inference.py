@@ -37,6 +37,7 @@ from fastgru.kernels.input_products import (
     before_row_size,
     inputs_ahead,
     inputs_of_step,
+    is_whole,
     prefill_bias_of_hn,
     rows_ahead_at_most,
     steps_ahead,
@@ -92,7 +93,7 @@ def _infer_together(
     wide = lanes(scratch)
     padded = vectors_for(n_units, scratch) * wide
     before_row = before_row_size(n_units, reset_after, scratch)
-    rows_ahead = rows_ahead_at_most(rows, steps.n_steps, before_row)
+    rows_ahead = rows_ahead_at_most(rows, steps, before_row, reset_after)
 
     states = aligned(pointer(shared))
     gates = states + 2 * rows * padded
@@ -112,7 +113,7 @@ def _infer_together(
     for t in range(steps.n_steps):
         if running == 0:
             break
-        whole = reset_after and running >= TILE_ROWS
+        whole = is_whole(running, reset_after)
         if t == t_ahead and whole:
             t_ahead += 1
         elif t == t_ahead:
@@ -248,9 +249,7 @@ def infer_block(
     """Run sequences begin to end - 1, or a team's share; see ``gru_inference``."""
     steps = read_steps(geometry)
     together = min(ROWS_TOGETHER, end - begin)
-    size = work_size(
-        together, steps.n_steps, x.shape[1], h_n.shape[1], reset_after, pointer(x)
-    )
+    size = work_size(together, steps, x.shape[1], h_n.shape[1], reset_after, pointer(x))
     work = np.empty(size, x.dtype)
     share = share_of(h_n.shape[1], pointer(x), team, member, n_members)
     if n_members == 1:

@@ -4,7 +4,14 @@ from fastgru._jit import inline
 from fastgru.kernels.input_products import before_row_size, rows_ahead_at_most
 from fastgru.kernels.products import copy_row, fill, vectors_for
 from fastgru.kernels.simd import TILE_ROWS, lanes, pointer, slack
-from fastgru.kernels.steps import active, read_steps, start, user_number, user_row
+from fastgru.kernels.steps import (
+    active,
+    is_uniform,
+    read_steps,
+    start,
+    user_number,
+    user_row,
+)
 
 # Sequences that a thread takes through time together, so that their states and a panel
 # of weights stay in its cache.
@@ -59,14 +66,16 @@ def first_states(target, target_row, h_0, share, steps, first, rows, n_units):
 
 
 @inline
-def work_size(rows, n_steps, n_inputs, n_units, reset_after, address):
+def work_size(rows, steps, n_inputs, n_units, reset_after, address):
     """Return how many numbers of scratch each thread needs for ``rows`` sequences."""
     wide = lanes(address)
     padded = vectors_for(n_units, address) * wide
     before_row = before_row_size(n_units, reset_after, address)
-    rows_ahead = rows_ahead_at_most(rows, n_steps, before_row)
+    rows_ahead = rows_ahead_at_most(rows, steps, before_row, reset_after)
+    gathered = 0 if is_uniform(steps) else max(rows, rows_ahead)
     return (
         max(TILE_ROWS * 4 * wide, rows * padded)
-        + rows_ahead * (before_row + n_inputs)
+        + rows_ahead * before_row
+        + gathered * n_inputs
         + slack(address)
     )

@@ -85,10 +85,20 @@ def steps_ahead(steps, t, first, last, before_row, address):
 
 
 @inline
-def rows_ahead_at_most(rows, n_steps, before_row):
+def is_whole(rows, reset_after):
+    """Whether a step of so many rows fills tiles, and computes its own products."""
+    return reset_after and rows >= TILE_ROWS
+
+
+@inline
+def rows_ahead_at_most(rows, steps, before_row, reset_after):
     """Return how many rows of pre-activations ``steps_ahead`` asks for at most."""
+    if is_whole(rows, reset_after):
+        if is_uniform(steps):
+            return 0
+        rows = TILE_ROWS - 1  # which may be left of sequences of unequal lengths
     ahead = max(_NUMBERS_AHEAD, TILE_ROWS * before_row) // before_row
-    return min(rows * n_steps, max(rows, ahead))
+    return min(rows * steps.n_steps, max(rows, ahead))
 
 
 @inline
