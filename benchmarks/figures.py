@@ -17,7 +17,12 @@ from matplotlib.figure import Figure
 
 from benchmarks.peers.comparison import WHAT
 from benchmarks.peers.library import OURS
-from benchmarks.peers.ratios import intensity, milliseconds, rate, shape_of
+from benchmarks.peers.ratios import (
+    intensity,
+    milliseconds,
+    shape_of,
+    share_of_peak,
+)
 from benchmarks.performance_tables import write_tables
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -67,14 +72,13 @@ def draw_shares(comparison: dict) -> Figure:
     """Draw each library's share of the multiply-add peak by arithmetic intensity."""
     figure, panels = plt.subplots(1, 2, figsize=(9, 4.2), sharey=True)
     colours = _colours(comparison)
-    peak = comparison["peak"]["gflops"]
     for what, axes in zip(WHAT, panels, strict=True):
         for name in reversed(comparison["libraries"]):  # fastgru on top
             cells = [c for c in comparison["cells"] if what in c["ms"].get(name, ())]
             if cells:
                 axes.scatter(
                     [intensity(cell) for cell in cells],
-                    [rate(cell, name, what) / peak for cell in cells],
+                    [share_of_peak(cell, name, what) for cell in cells],
                     s=22 if name == OURS else 12,
                     color=colours[name],
                     marker="o" if name == OURS else "s",

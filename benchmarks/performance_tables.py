@@ -11,6 +11,7 @@ from benchmarks.peers.ratios import (
     ratio,
     ratios,
     shape_of,
+    share_of_peak,
 )
 
 KINDS = {
@@ -72,10 +73,10 @@ def _how(section: dict) -> str:
 
 def _comparison(section: dict) -> str:
     cells, names = section["cells"], section["libraries"]
-    peak = section["peak"]["gflops"]
     parts = [
         "## Beside other libraries",
-        f"Measured {_how(section)}. Multiply-add peak {peak:.0f} GFLOP/s."
+        f"Measured {_how(section)}. Multiply-add peak {section['peak']:.0f} GFLOP/s "
+        "(median of the cells); a share is of the peak in the rounds of its cell."
         + "".join(f" {n} runs on {b}." for n, b in section["backends"].items()),
         _means(cells),
     ]
@@ -92,7 +93,7 @@ def _comparison(section: dict) -> str:
             title = f"### {what.capitalize()}, {KINDS[kind]}"
             if kind == "random":
                 title += f" (seed {section['seed']})"
-            parts += [title, _cells(chosen, names, what, peak)]
+            parts += [title, _cells(chosen, names, what)]
     return "\n\n".join(parts)
 
 
@@ -114,7 +115,7 @@ def _means(cells: list[dict]) -> str:
     return table(header, rows)
 
 
-def _cells(cells: list[dict], names: list[str], what: str, peak: float) -> str:
+def _cells(cells: list[dict], names: list[str], what: str) -> str:
     trained = [n for n in names if any(what in c["ms"].get(n, ()) for c in cells)]
     rows = []
     for cell in cells:
@@ -125,7 +126,7 @@ def _cells(cells: list[dict], names: list[str], what: str, peak: float) -> str:
             row.append(entry)
         value = ratio(cell, what)
         row.append("" if value is None else f"{value:.2f}")
-        row.append(f"{rate(cell, OURS, what) / peak:.0%}")
+        row.append(f"{share_of_peak(cell, OURS, what):.0%}")
         rows.append(row)
     ms = [f"{name} ms (GFLOP/s)" for name in trained]
     return table(["B, T, I, H", *ms, "ratio", "of peak"], rows)

@@ -8,6 +8,7 @@ machine that gets slower gets slower for all, and the median round counts.
 import argparse
 import json
 import secrets
+import statistics
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,13 +18,19 @@ from benchmarks.peers.case import Case
 from benchmarks.peers.cells import GRID, QUICK, SCALING, draw_cells
 from benchmarks.peers.comparison import TOLERANCE, UNPADDED, Effort, compare
 from benchmarks.peers.cores import count_cores
-from benchmarks.peers.library import OURS, PEERS, Library, layer_file, started
+from benchmarks.peers.library import (
+    HERE,
+    OURS,
+    PEERS,
+    Library,
+    layer_file,
+    started,
+)
 from benchmarks.peers.machine import (
     describe_machine,
     describe_moment,
     describe_versions,
 )
-from benchmarks.peers.peak import measure_peak
 from benchmarks.peers.report import cell_lines, header, summary_lines
 from benchmarks.peers.training_case import TrainingCase
 
@@ -148,27 +155,25 @@ def _measure_comparison(options: argparse.Namespace) -> dict:
     if not shapes:
         shapes = [(shape, "grid") for shape in (QUICK if options.quick else GRID)]
     shapes += [(s, "random") for s in draw_cells(options.random, options.seed)]
-    before = measure_peak(options.threads, options.dtype)
     cells = []
-    with started(libraries()) as ready:
+    peak_loop = Library(HERE / "peak.py", options.threads, "peak")
+    with started(libraries()) as ready, started(iter([peak_loop])):
         names = [library.name for library in ready]
         backends = {lib.name: lib.backend for lib in ready if lib.backend}
         print(f"seed of the random cells {options.seed}")
         print("ms (GFLOP/s), median of rounds; a step counts as 3 forward passes")
         print(header(names))
         for shape, kind in shapes:
-            cell = compare(ready, _case(shape, options), options.effort)
+            case = _case(shape, options)
+            cell = compare(ready, case, options.effort, peak=peak_loop)
             cells.append({"kind": kind, **cell})
-            print(cell_lines(cells[-1], names, before["gflops"]), flush=True)
-    after = measure_peak(options.threads, options.dtype)
+            print(cell_lines(cells[-1], names), flush=True)
     print(summary_lines(cells))
-    print(
-        f"multiply-add peak {before['gflops']:.0f} GFLOP/s before, "
-        f"{after['gflops']:.0f} after"
-    )
+    peak = statistics.median(cell["peak"]["median"] for cell in cells)
+    print(f"multiply-add peak {peak:.0f} GFLOP/s, the median of the cells")
     return {
         "seed": options.seed,
-        "peak": max(before, after, key=lambda peak: peak["gflops"]),
+        "peak": peak,
         "libraries": names,
         "backends": backends,
         "cells": cells,

@@ -45,6 +45,7 @@ def compare(
     effort: Effort,
     *,
     tolerance: float | None = None,
+    peak: Library | None = None,
 ) -> dict:
     """Compare libraries on one case.
 
@@ -55,6 +56,8 @@ def compare(
 
         - "ms": of each library that has the case, "forward" and, if it trains, "step":
           the rounds' medians in ms, and the median and quartiles of those;
+        - "peak": the median and quartiles of the multiply-add peak in the same rounds,
+          in GFLOP/s, if that loop is given;
         - "left_out": why others are;
         - "disagree": what results differ, of libraries that are therefore left out.
     """
@@ -63,6 +66,11 @@ def compare(
         calls, left_out, disagree = _make(
             libraries, case, Path(folder), effort.seconds / 3, tolerance
         )
+        gflop = 0.0
+        if peak is not None:
+            file = Path(folder) / "peak.npz"
+            peak.ask(do="make", case=asdict(case), file=str(file), seconds=0.0)
+            gflop = float(np.load(file)["gflop"])
     turns = [
         (library, what)
         for what in WHAT
@@ -71,7 +79,13 @@ def compare(
     ]
     n_rounds = effort.count_rounds([calls[l.name][what] for l, what in turns])
     times: dict[str, dict[str, list[float]]] = {}
+    peaks = []
     for _ in range(n_rounds):
+        if peak is not None:
+            answer = peak.ask(
+                do="time", what="peak", seconds=effort.seconds, least=effort.calls
+            )
+            peaks.append(gflop / answer["seconds"])
         for library, what in turns:
             answer = library.ask(
                 do="time", what=what, seconds=effort.seconds, least=effort.calls
@@ -85,6 +99,7 @@ def compare(
             name: {what: summary(values) for what, values in runs.items()}
             for name, runs in times.items()
         },
+        "peak": summary(peaks) if peaks else None,
         "left_out": left_out,
         "disagree": disagree,
     }

@@ -3,35 +3,26 @@
 A loop over registers alone, without a load or a store: CHAINS sums that do not depend
 on each other (a multiply-add takes 4 cycles and two can start in each, so 8 would do;
 with factor and addend 12 still fit the 16 registers of AVX2).  Written on LLVM's own
-vectors and independent of fastgru, whose share of this peak is given.
+vectors and independent of fastgru, whose share of this peak is given.  A comparison
+runs it in turn with the libraries: a machine that others use as well does not give them
+its best either.
 """
 
 import argparse
-import json
-import subprocess
-import sys
+import statistics
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
+import numpy as np
+
+from benchmarks.peers.case import Case
 from benchmarks.peers.cores import count_cores
-from benchmarks.peers.library import environment
 
 CHAINS = 12
 UNROLLED = 8
+ROUNDS = 100_000  # of a run, which then takes some milliseconds
 SECONDS = 1.0
-
-
-def measure_peak(n_threads: int, dtype: str) -> dict:
-    """Return the peak in GFLOP/s, measured in a process of its own."""
-    arguments = ["--threads", str(n_threads), "--dtype", dtype]
-    command = [sys.executable, "-m", "benchmarks.peers.peak", *arguments]
-    output = subprocess.run(
-        command,
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment(n_threads),
-    )
-    return json.loads(output.stdout)
 
 
 def _lanes(bits: int) -> int:
@@ -109,43 +100,50 @@ def _make_loop(dtype: str, lanes: int):
     return run
 
 
-def _measure(n_threads: int, dtype: str) -> dict:
-    import numpy as np
+@dataclass(frozen=True)
+class PeakLoop:
+    """What is timed: ``ROUNDS`` rounds of multiply-adds in each thread."""
 
-    number = np.dtype(dtype)
+    run: Callable[[], object]
+    gflop: float
+
+    @property
+    def runs(self) -> dict[str, Callable[[], object]]:
+        """The loop, by its name."""
+        return {"peak": self.run}
+
+    def results(self) -> dict[str, np.ndarray]:
+        """Return how many operations a run takes."""
+        return {"gflop": np.array(self.gflop)}
+
+
+def make(case: Case) -> PeakLoop:
+    """Make the loop for a case's threads and type of numbers."""
+    number = np.dtype(case.dtype)
     lanes = _lanes(8 * number.itemsize)
-    run = _make_loop(dtype, lanes)
+    loop = _make_loop(case.dtype, lanes)
     # s -> s * factor + addend stays near 2.
     factor, addend = number.type(0.5), number.type(1.0)
-    sums = np.ones(n_threads, number)
-    n = 1000
-    run(sums, factor, addend, n)
-    best, rounds = 0.0, 0
-    begin = time.perf_counter()
-    while time.perf_counter() < begin + SECONDS:
-        before = time.perf_counter()
-        run(sums, factor, addend, n)
-        seconds = time.perf_counter() - before
-        per_second = n_threads * n * UNROLLED * CHAINS * lanes * 2 / seconds
-        if seconds < 0.02:
-            n *= 2  # until starting the threads no longer shows
-            continue
-        best, rounds = max(best, per_second), rounds + 1
-    return {
-        "gflops": best / 1e9,
-        "lanes": lanes,
-        "instructions_per_ns_and_thread": best / 1e9 / n_threads / lanes / 2,
-        "rounds": rounds,
-    }
+    sums = np.ones(case.n_threads, number)
+    operations = case.n_threads * ROUNDS * UNROLLED * CHAINS * lanes * 2
+    return PeakLoop(lambda: loop(sums, factor, addend, ROUNDS), operations / 1e9)
 
 
 def main() -> None:
-    """Print the peak as JSON."""
+    """Print the peak."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers.peak")
     parser.add_argument("--threads", type=int, default=count_cores())
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
     options = parser.parse_args()
-    print(json.dumps(_measure(options.threads, options.dtype)))
+    timed = make(Case(1, 1, 1, 1, options.threads, options.dtype))
+    timed.run()  # compiles
+    rates, end = [], time.perf_counter() + SECONDS
+    while time.perf_counter() < end:
+        begin = time.perf_counter()
+        timed.run()
+        rates.append(timed.gflop / (time.perf_counter() - begin))
+    median, best = statistics.median(rates), max(rates)
+    print(f"{options.threads} threads: {median:.0f} GFLOP/s, at best {best:.0f}")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,11 @@ def rate(cell: dict, name: str, what: str) -> float:
     return work / cell["ms"][name][what]["median"] * 1e3
 
 
+def share_of_peak(cell: dict, name: str, what: str) -> float:
+    """Return a library's share of the multiply-add peak of the same rounds."""
+    return rate(cell, name, what) / cell["peak"]["median"]
+
+
 def best_peer(cell: dict, what: str) -> str | None:
     """Return the fastest library besides fastgru, None if there is none."""
     peers = [

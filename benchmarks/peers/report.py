@@ -11,6 +11,7 @@ from benchmarks.peers.ratios import (
     ratio,
     ratios,
     shape_of,
+    share_of_peak,
 )
 
 WIDTH = 17
@@ -22,7 +23,7 @@ def header(names: list[str]) -> str:
     return f"{'B, T, I, H':>18} {'':8}{columns}{'best/' + OURS:>26}{'of peak':>9}"
 
 
-def cell_lines(cell: dict, names: list[str], peak: float) -> str:
+def cell_lines(cell: dict, names: list[str]) -> str:
     """Return a cell's lines, one per run."""
     lines = []
     for what in WHAT:
@@ -38,7 +39,7 @@ def cell_lines(cell: dict, names: list[str], peak: float) -> str:
         entry = "-"
         if ratio(cell, what) is not None:
             entry = f"{best_peer(cell, what)} {ratio(cell, what):6.2f}"
-        share = rate(cell, OURS, what) / peak
+        share = share_of_peak(cell, OURS, what)
         lines.append(f"{line}{entry:>26}{share:>9.0%}")
     return "\n".join(lines)
 
