@@ -23,7 +23,15 @@ from fastgru.kernels.products import (
     tiles_for,
     vectors_for,
 )
-from fastgru.kernels.simd import ALIGNMENT, REGISTERS, aligned, lanes, pointer, slack
+from fastgru.kernels.simd import (
+    ALIGNMENT,
+    REGISTERS,
+    TILE_VECTORS,
+    aligned,
+    lanes,
+    pointer,
+    slack,
+)
 from fastgru.kernels.steps import is_uniform, read_steps, start
 
 _BLOCKS = 16
@@ -55,6 +63,12 @@ def _gather_previous(target, states, steps, t, row, n_terms, n_units):
     return t
 
 
+@inline
+def _panel_sums_size(n_inputs, n_units, address):
+    """Return the numbers of the sums of one panel, and of those of its columns."""
+    return (max(n_inputs, n_units) + 1) * TILE_VECTORS * lanes(address)
+
+
 @helper
 def _share_of_product(
     gradient,
@@ -73,6 +87,7 @@ def _share_of_product(
     share_begin,
     share_end,
     panel,
+    panel_sums,
     distance,
     block,
     n_blocks,
@@ -82,7 +97,8 @@ def _share_of_product(
     The gradient has ``n_rows`` rows; its columns are ``n_columns`` columns of the tape
     from ``column`` on, cut into panels and those into tiles, counted panel after panel.
     sums holds, on and on, the rows and then the sum of the columns (the gradient of a
-    bias).  Totals of ``_BLOCKS`` sums, if there are more blocks, stand ``distance``
+    bias); of a single block panel_sums does, one panel at a time, which stays in the
+    cache.  Totals of ``_BLOCKS`` sums, if there are more blocks, stand ``distance``
     numbers behind the sums, and twice that far what rounding cut off of them.  After
     the last block the numbers are copied to where they belong.
     """
@@ -98,7 +114,10 @@ def _share_of_product(
             break
         begin = panel_start(n_vectors, p) * wide
         width = panel_start(n_vectors, p + 1) - begin // wide
-        place, bias_place = sums + begin, sums + n_rows * sums_row + begin
+        place, row_size = sums + begin, sums_row
+        if n_blocks == 1:
+            place, row_size = panel_sums, width * wide
+        bias_place = place + n_rows * row_size
         has_bias = wants_bias and tile_begin == 0
         pack_terms(
             panel,
@@ -112,7 +131,7 @@ def _share_of_product(
         )
         sum_products(
             place,
-            sums_row,
+            row_size,
             a,
             a_k,
             panel,
@@ -127,7 +146,7 @@ def _share_of_product(
         row_end = part_start(n_rows, n_tiles, tile_end)
         if folds:
             for row in range(row_begin, row_end):
-                _fold(place + row * sums_row, distance, width * wide, block)
+                _fold(place + row * row_size, distance, width * wide, block)
             if has_bias:
                 _fold(bias_place, distance, width * wide, block)
         if is_last:
@@ -137,7 +156,7 @@ def _share_of_product(
                 place, bias_place = place + distance, bias_place + distance
             for row in range(row_begin, row_end):
                 target = gradient + row * 3 * n_units
-                _copy_columns(target, place + row * sums_row, first, end, n_units)
+                _copy_columns(target, place + row * row_size, first, end, n_units)
             if has_bias:
                 _copy_columns(bias_gradient, bias_place, first, end, n_units)
 
@@ -164,8 +183,8 @@ def _weight_gradient_share(
     sums : scratch of all workers of ``sums_size`` numbers: (I + 1) + (H + 1) rows for
         the two weights and their biases; so many again for totals and for what rounding
         cut off of those, if there are blocks enough
-    work : scratch of this worker: a panel of terms, and previous states gathered when
-        lengths differ
+    work : scratch of this worker: a panel of terms, the sums of one, and previous
+        states gathered when lengths differ
     """
     d_weight_ih = pointer(gradient)
     d_weight_hh = d_weight_ih + 3 * n_units * n_inputs
@@ -175,7 +194,8 @@ def _weight_gradient_share(
     tape = pointer(tape_array)
     panel = aligned(pointer(work))
     wide = lanes(panel)
-    gathered = panel + panel_size(panel)
+    panel_sums = panel + panel_size(panel)
+    gathered = panel_sums + _panel_sums_size(n_inputs, n_units, panel)
     candidate_begin = vectors_for(2 * n_units, panel) * wide
     sums_row = candidate_begin + vectors_for(n_units, panel) * wide
     input_sums = aligned(pointer(sums_array))
@@ -220,6 +240,7 @@ def _weight_gradient_share(
                 begin,
                 min(end, input_share),
                 panel,
+                panel_sums,
                 distance,
                 row // TERMS,
                 n_blocks,
@@ -248,6 +269,7 @@ def _weight_gradient_share(
                 max(0, begin - input_share),
                 min(end, both_shares) - input_share,
                 panel,
+                panel_sums,
                 distance,
                 row // TERMS,
                 n_blocks,
@@ -270,6 +292,7 @@ def _weight_gradient_share(
                 max(0, begin - both_shares),
                 end - both_shares,
                 panel,
+                panel_sums,
                 distance,
                 row // TERMS,
                 n_blocks,
@@ -294,7 +317,9 @@ def weight_gradient_share(
     steps = read_steps(geometry)
     n_rows = start(steps, steps.n_steps)
     gathered = 0 if is_uniform(steps) else TERMS * n_units
-    size = panel_size(pointer(tape)) + gathered + slack(pointer(tape))
+    panels = panel_size(pointer(tape))
+    panels += _panel_sums_size(n_inputs, n_units, pointer(tape))
+    size = panels + gathered + slack(pointer(tape))
     work = np.empty(size, tape.dtype)
     _weight_gradient_share(
         gradient,
@@ -315,6 +340,8 @@ def weight_gradient_share(
 
 def sums_size(input_size: int, hidden_size: int, n_rows: int, itemsize: int) -> int:
     """Return how many numbers of scratch the sums of the weights' gradients take."""
+    if n_rows <= TERMS:
+        return 0
     wide = REGISTERS.size // itemsize
     row = (-(-2 * hidden_size // wide) + -(-hidden_size // wide)) * wide
     tables = 3 if n_rows > _BLOCKS * TERMS else 1
