@@ -130,58 +130,58 @@ class _Gates(Assembly):
             self.text.append(f"{name} {', '.join(own)}")
 
     def _packed(self, name, *operands):
-        self._all(f"{name}p{self.suffix}", *operands)
+        self._all(f"{name}{self.suffix}", *operands)
 
     def _exponential(self, lowest, bias):
         """From a <= 0: b becomes e**r - 1 and c the power of two, up to ``bias``."""
         a, b, c = self._a, self._b, self._c
         doublewords = "d" if self._is_float32 else "q"
-        self._packed("vmax", a, lowest, a)  # a NaN stays
-        self._packed("vmovu", self._constant("log2_e"), c)
-        self._packed("vfmadd213", self._rounding, a, c)
-        self._packed("vsub", self._rounding, c, b)
-        self._packed("vfmadd231", self._constant("minus_ln2_high"), b, a)
-        self._packed("vfmadd231", self._constant("minus_ln2_low"), b, a)
+        self._packed("vmaxp", a, lowest, a)  # a NaN stays
+        self._packed("vmovup", self._constant("log2_e"), c)
+        self._packed("vfmadd213p", self._rounding, a, c)
+        self._packed("vsubp", self._rounding, c, b)
+        self._packed("vfmadd231p", self._constant("minus_ln2_high"), b, a)
+        self._packed("vfmadd231p", self._constant("minus_ln2_low"), b, a)
         self._all(f"vpadd{doublewords}", self._constant(bias), c, c)
         self._all(f"vpsll{doublewords}", f"$${self._mantissa}", c, c)
-        self._packed("vmovu", self._constant("growth_0"), b)
+        self._packed("vmovup", self._constant("growth_0"), b)
         for i in range(1, self._n_growth):
-            self._packed("vfmadd213", self._constant(f"growth_{i}"), a, b)
-        self._packed("vmul", a, b, b)
-        self._packed("vfmadd213", a, a, b)
+            self._packed("vfmadd213p", self._constant(f"growth_{i}"), a, b)
+        self._packed("vmulp", a, b, b)
+        self._packed("vfmadd213p", a, a, b)
 
     def _sigmoid(self, places):
         a, b, c = self._a, self._b, self._c
-        self._packed("vmovu", places, a)
-        self._packed("vor", self._constant("sign"), a, a)
+        self._packed("vmovup", places, a)
+        self._packed("vorp", self._constant("sign"), a, a)
         self._exponential(self._lowest, "bias_and_64")
-        self._packed("vfmadd213", c, c, b)
-        self._packed("vmul", self._constant("undo"), b, b)
-        self._packed("vmovu", places, a)
-        self._packed("vadd", self._one, b, c)
-        self._packed("vblendv", a, b, self._one, a)
-        self._packed("vdiv", c, a, a)
-        self._packed("vmovu", a, places)
+        self._packed("vfmadd213p", c, c, b)
+        self._packed("vmulp", self._constant("undo"), b, b)
+        self._packed("vmovup", places, a)
+        self._packed("vaddp", self._one, b, c)
+        self._packed("vblendvp", a, b, self._one, a)
+        self._packed("vdivp", c, a, a)
+        self._packed("vmovup", a, places)
 
     def _candidate(self, r, hn, n):
         """Leave tanh(r * hn + n) in b, and in n."""
         a, b, c = self._a, self._b, self._c
-        self._packed("vmovu", r, a)
-        self._packed("vmovu", hn, c)
-        self._packed("vfmadd213", n, c, a)
-        self._packed("vmovu", a, n)
-        self._packed("vor", self._constant("sign"), a, a)
-        self._packed("vadd", a, a, a)
+        self._packed("vmovup", r, a)
+        self._packed("vmovup", hn, c)
+        self._packed("vfmadd213p", n, c, a)
+        self._packed("vmovup", a, n)
+        self._packed("vorp", self._constant("sign"), a, a)
+        self._packed("vaddp", a, a, a)
         self._exponential(self._lowest, "bias")
-        self._packed("vsub", self._one, c, a)
-        self._packed("vfmadd213", a, c, b)
-        self._packed("vadd", self._constant("two"), b, a)
-        self._packed("vdiv", a, b, b)
-        self._packed("vmovu", n, a)
-        self._packed("vand", self._constant("sign"), a, a)
-        self._packed("vand", self._constant("magnitude"), b, b)
-        self._packed("vor", a, b, b)
-        self._packed("vmovu", b, n)
+        self._packed("vsubp", self._one, c, a)
+        self._packed("vfmadd213p", a, c, b)
+        self._packed("vaddp", self._constant("two"), b, a)
+        self._packed("vdivp", a, b, b)
+        self._packed("vmovup", n, a)
+        self._packed("vandp", self._constant("sign"), a, a)
+        self._packed("vandp", self._constant("magnitude"), b, b)
+        self._packed("vorp", a, b, b)
+        self._packed("vmovup", b, n)
 
     def _load_constants(self, **registers):
         for name, register in registers.items():
@@ -199,8 +199,8 @@ class _Gates(Assembly):
         self._sigmoid(z)
         self._load_constants(lowest_of_tanh=self._lowest)
         self._candidate(r, hn, n)
-        self._packed("vmovu", h, a)
-        self._packed("vmovu", z, c)
-        self._packed("vsub", b, a, a)
-        self._packed("vfmadd213", b, c, a)
+        self._packed("vmovup", h, a)
+        self._packed("vmovup", z, c)
+        self._packed("vsubp", b, a, a)
+        self._packed("vfmadd213p", b, c, a)
         return self.call()
