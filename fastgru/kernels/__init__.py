@@ -6,8 +6,10 @@ a register, N valid steps of all sequences together (T * B when all are equally 
 Map of this folder, bottom-up:
 
 - ``simd``              vectors and pointers
+- ``assembly``          the tile's innermost loops on x86
 - ``tile``              the register tile
 - ``activations``       exp, log, sigmoid, tanh
+- ``assembly_gates``    gates of four rows on AVX2
 - ``products``          matrix products from tiles; rows copied; sums over rows
 - ``packing``           weights in the order in which the tiles read them
 - ``steps``             which row of an array belongs to (step, sequence)
