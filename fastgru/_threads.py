@@ -138,11 +138,12 @@ class TeamTrials:
 
     The members of a team wait for each other, so on a machine whose cores are busy a
     call takes as long as the slowest one is kept from running.  After two such calls in
-    a row (the first may only have woken the others up) some are made without a team;
-    more and more of them, as long as it does not get better.
+    a row (the first may only have woken the others up) some are made without a team,
+    and then more and more of them after each single one, so that few of many calls are
+    slow; calls that go well undo that step by step.
     """
 
-    _FEWEST, _MOST = 16, 1024
+    _FEWEST, _MOST, _FACTOR = 16, 1024, 4
 
     def __init__(self) -> None:
         self._calls_without = 0
@@ -157,8 +158,8 @@ class TeamTrials:
     def report(self, *, held_up: bool) -> None:
         """Take note of how a team's call went."""
         if not held_up:
-            self._next = self._FEWEST
-        elif self._was_held_up:
+            self._next = max(self._next // self._FACTOR, self._FEWEST)
+        elif self._was_held_up or self._next > self._FEWEST:
             self._calls_without = self._next
-            self._next = min(2 * self._next, self._MOST)
-        self._was_held_up = held_up and not self._was_held_up
+            self._next = min(self._next * self._FACTOR, self._MOST)
+        self._was_held_up = held_up

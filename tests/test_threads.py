@@ -10,7 +10,7 @@ from joblib import Parallel, delayed
 import fastgru
 from cases import make_case, num_threads, run_layer
 from children import run_python
-from fastgru._threads import parallel_region, resolve_n_jobs
+from fastgru._threads import TeamTrials, parallel_region, resolve_n_jobs
 
 ALL = fastgru.get_num_threads()
 
@@ -224,3 +224,45 @@ def test_python_threads_may_call_one_layer_at_once(layer):
     print(sum(result == expected for result in results))
     """
     assert run_on_layer(layer, code) == ["60", "4"]
+
+
+# -- teams --
+
+
+def calls_until_wanted(trials):
+    """Count the calls without a team before the next with one."""
+    n = 0
+    while not trials.wanted():
+        n += 1
+    return n
+
+
+def test_one_call_that_was_held_up_changes_nothing():
+    trials = TeamTrials()
+    for held_up in (False, True, False, True, False):
+        assert trials.wanted()
+        trials.report(held_up=held_up)
+    assert trials.wanted()
+
+
+def test_held_up_again_and_again_few_calls_try_a_team():
+    trials = TeamTrials()
+    trials.report(held_up=True)
+    assert trials.wanted()
+    pauses = []
+    for _ in range(6):
+        trials.report(held_up=True)
+        pauses.append(calls_until_wanted(trials))
+    assert pauses == [16, 64, 256, 1024, 1024, 1024]
+
+
+def test_calls_that_go_well_bring_teams_back():
+    trials = TeamTrials()
+    for _ in range(4):  # held up three times in earnest
+        trials.report(held_up=True)
+        calls_until_wanted(trials)
+    for _ in range(3):
+        trials.report(held_up=False)
+        assert trials.wanted()
+    trials.report(held_up=True)  # as at first: one alone changes nothing
+    assert trials.wanted()
