@@ -15,6 +15,9 @@ from fastgru.kernels.products import (
 from fastgru.kernels.simd import TILE_ROWS, lanes, load, pointer, store
 from fastgru.kernels.steps import active, is_uniform, start, user_row
 
+# Rows of a step of which some tiles are so low that rows of several steps fill better
+# ones: a few more than one tile.
+_MOST_ROWS_AHEAD = 2 * TILE_ROWS - 1
 # Numbers of pre-activations that are computed ahead, so that they stay in the cache.
 _NUMBERS_AHEAD = 32768
 
@@ -87,7 +90,7 @@ def steps_ahead(steps, t, first, last, before_row, address):
 @inline
 def is_whole(rows, reset_after):
     """Whether a step of so many rows fills tiles, and computes its own products."""
-    return reset_after and rows >= TILE_ROWS
+    return reset_after and (rows == TILE_ROWS or rows > _MOST_ROWS_AHEAD)
 
 
 @inline
@@ -96,7 +99,7 @@ def rows_ahead_at_most(rows, steps, before_row, reset_after):
     if is_whole(rows, reset_after):
         if is_uniform(steps):
             return 0
-        rows = TILE_ROWS - 1  # which may be left of sequences of unequal lengths
+        rows = _MOST_ROWS_AHEAD  # may be left of sequences of unequal lengths
     ahead = max(_NUMBERS_AHEAD, TILE_ROWS * before_row) // before_row
     return min(rows * steps.n_steps, max(rows, ahead))
 

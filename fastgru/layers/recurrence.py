@@ -34,7 +34,7 @@ NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 # Multiply-adds below which entering a parallel region costs more than it saves, and
 # sequences below which a block of them does not fill the register tile.
-_SMALLEST_PARALLEL = 10_000_000
+_SMALLEST_PARALLEL = 3_000_000
 _SMALLEST_BLOCK = 4
 # The same for a team, whose threads share the units of fewer sequences, and registers
 # of units below which a member has too little to do between meetings.
