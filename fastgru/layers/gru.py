@@ -26,7 +26,7 @@ from fastgru.layers.recurrence import drawn_parameters
 from fastgru.parameters import ParameterSet
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class GRUGradients:
     """Gradients that a pullback of :meth:`GRU.vjp` returns.
 

@@ -29,7 +29,7 @@ from fastgru.layers.recurrence import (
 from fastgru.parameters import ParameterSet
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class GRUCellGradients:
     """Gradients that a pullback of :meth:`GRUCell.vjp` returns.
 
