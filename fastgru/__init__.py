@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     )
     from fastgru._threads import get_num_threads, set_num_threads
     from fastgru._versions import show_versions
-    from fastgru.estimators import GRUClassifier, GRURegressor
+    from fastgru.estimators import (
+        GRUClassifier,
+        GRURegressor,
+        GRUTransformer,
+        SequenceScaler,
+    )
     from fastgru.exchange.file import load, save
     from fastgru.layers.dense import Dense
     from fastgru.layers.dropout import Dropout
@@ -38,6 +43,8 @@ _EXPORTS = {
     "GRU": "fastgru.layers.gru",
     "GRUClassifier": "fastgru.estimators",
     "GRURegressor": "fastgru.estimators",
+    "GRUTransformer": "fastgru.estimators",
+    "SequenceScaler": "fastgru.estimators",
     "Dense": "fastgru.layers.dense",
     "Dropout": "fastgru.layers.dropout",
     "Embedding": "fastgru.layers.embedding",
@@ -67,6 +74,8 @@ __all__ = [
     "GRU",
     "GRUClassifier",
     "GRURegressor",
+    "GRUTransformer",
+    "SequenceScaler",
     "Dense",
     "Dropout",
     "Embedding",

@@ -108,6 +108,7 @@ def _draw_glorot_orthogonal(
 
 
 _DRAWS = {"uniform": _draw_uniform, "glorot_orthogonal": _draw_glorot_orthogonal}
+NAMES = tuple(_DRAWS)
 
 
 def check_initializer(value: Any) -> str:

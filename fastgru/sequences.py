@@ -15,6 +15,7 @@ X                                           kind          ``n_features_in_``
 list of 2-D arrays (n_timesteps_i, n_feat)  sequences     features per step
 2-D array, data frame                       univariate    steps of a sequence
 list of equal 1-D rows                      univariate    steps of a sequence
+integers, 2-D or a list, with ``n_tokens``  tokens        1
 ==========================================  ============  =====================
 
 It opens X (an array, or a list of arrays), compares the form with what ``fit`` saw,
@@ -34,8 +35,8 @@ What it costs
   sequence's last step. ``take`` is one copy: by fancy index where no sequence is
   padded, else by concatenating the picked sequences.
 
-A new form of X (token sequences, say) is a new kind in `SequenceForm`, and a branch
-where this file asks for the kind. The file is longer than others because what it
+A new form of X is a new kind in `SequenceForm`, and a branch where this file asks for
+the kind. The file is longer than others because what it
 knows stands nowhere else, and half of it says where a wrong value is.
 """
 
@@ -73,13 +74,14 @@ class SequenceForm:
 
     Parameters
     ----------
-    kind : {"sequences", "univariate"}
+    kind : {"sequences", "univariate", "tokens"}
         "sequences" for 3-D arrays and lists of 2-D arrays: any number of steps, a
         fixed number of features. "univariate" for 2-D arrays and lists of rows:
-        one number per step, a fixed number of steps.
+        one number per step, a fixed number of steps. "tokens" for 2-D arrays and
+        lists of 1-D arrays of whole numbers: one token per step, any number of steps.
     n_features_in : int
         The estimator's ``n_features_in_``: features per step of "sequences", steps
-        of "univariate".
+        of "univariate", 1 of "tokens".
 
     Examples
     --------
@@ -88,16 +90,18 @@ class SequenceForm:
     1
     """
 
-    kind: Literal["sequences", "univariate"]
+    kind: Literal["sequences", "univariate", "tokens"]
     n_features_in: int
 
     @property
     def n_channels(self) -> int:
         """Numbers per step: the input size of the network."""
-        return 1 if self.kind == "univariate" else self.n_features_in
+        return self.n_features_in if self.kind == "sequences" else 1
 
     def __str__(self) -> str:
         """Say what X is, for error messages."""
+        if self.kind == "tokens":
+            return "sequences of tokens"
         if self.kind == "univariate":
             return f"univariate sequences of {self.n_features_in} steps (2-D)"
         return f"sequences of {self.n_features_in} features per step (3-D or a list)"
@@ -117,7 +121,7 @@ class Sequences:
     form : SequenceForm
         What X is.
     dtype : dtype
-        Type of the values that `take` returns.
+        Type of the values that `take` returns; of tokens always int64.
     rows : ndarray of shape (n_samples,), default=None
         Positions in ``source`` of these sequences; None means all, in order.
 
@@ -164,6 +168,11 @@ class Sequences:
         self._source = source
         self._rows = rows
 
+    @property
+    def n_timesteps(self) -> int | None:
+        """Steps of the array that X is, padding included; None for a list."""
+        return None if isinstance(self._source, list) else self._source.shape[1]
+
     def __len__(self) -> int:
         """Return the number of sequences."""
         return len(self.lengths)
@@ -182,7 +191,8 @@ class Sequences:
         -------
         values : ndarray of shape (sum of lengths, n_features), dtype of the model
             All steps of the first picked sequence, then those of the second, and so
-            on. C-contiguous, writable, shares no memory with X.
+            on. C-contiguous, writable, shares no memory with X. Tokens are of shape
+            (sum of lengths,), int64.
         lengths : ndarray of shape (n_picked,), int64
             Steps of each picked sequence; a copy as well.
 
@@ -206,13 +216,14 @@ class Sequences:
         if not isinstance(source, list) and (lengths == source.shape[1]).all():
             # A slice is a view and has to be copied; an index array copied already.
             values = source[rows].astype(dtype, order="C", copy=isinstance(rows, slice))
-            return values.reshape(-1, self.n_features), lengths
-        values = np.empty((lengths.sum(), self.n_features), dtype)
-        if isinstance(source, list):
-            _copy_members(source, rows, values)
+            values = values.reshape(-1, self.n_features)
         else:
-            _copy_padded(source, rows, lengths, values)
-        return values, lengths
+            values = np.empty((lengths.sum(), self.n_features), dtype)
+            if isinstance(source, list):
+                _copy_members(source, rows, values)
+            else:
+                _copy_padded(source, rows, lengths, values)
+        return (values[:, 0] if self.form.kind == "tokens" else values), lengths
 
     def subset(self, indices: slice | ArrayLike) -> Sequences:
         """Pick some sequences, without copying their values.
@@ -273,6 +284,7 @@ def check_sequences(
     dtype: DTypeLike,
     estimator_name: str,
     expected: SequenceForm | None = None,
+    n_tokens: int | None = None,
 ) -> Sequences:
     """Check X of an estimator, and make its sequences readable in minibatches.
 
@@ -286,7 +298,9 @@ def check_sequences(
         - a list or tuple of 2-D arrays (n_timesteps_i, n_features), or a 1-D array
           of objects that holds them,
         - a 2-D array or data frame (n_samples, n_timesteps), or a list of equal 1-D
-          rows: univariate sequences of one length.
+          rows: univariate sequences of one length,
+        - with ``n_tokens``, a 2-D array of whole numbers (n_samples, n_timesteps), or a
+          list of 1-D ones (n_timesteps_i,): sequences of tokens.
 
         Nested lists of numbers stand for the arrays they make. The data is kept by
         reference, not copied.
@@ -296,6 +310,9 @@ def check_sequences(
         Name of the estimator, for messages.
     expected : SequenceForm, default=None
         The form that ``fit`` saw. None, at ``fit``, takes any form.
+    n_tokens : int, default=None
+        Number of different tokens, which are the whole numbers below it; None means
+        that X holds no tokens.
 
     Returns
     -------
@@ -337,6 +354,8 @@ def check_sequences(
 fitted on sequences of 2 features per step (3-D or a list).
     """
     X = _as_list_or_array(X, estimator_name)
+    if n_tokens is not None:
+        return _open_tokens(X, n_tokens, estimator_name)
     source: Source
     if isinstance(X, list):
         source, form = _open_list(X, estimator_name)
@@ -428,6 +447,64 @@ def _open_list(X: list[Any], name: str) -> tuple[list[NDArray[Any]], SequenceFor
     if first.ndim == 1:
         return members, SequenceForm("univariate", len(first))
     return members, SequenceForm("sequences", first.shape[1])
+
+
+def _open_tokens(X: Any, n_tokens: int, name: str) -> Sequences:
+    """Take a 2-D array of tokens, or a list of 1-D ones, and check every token."""
+    form = SequenceForm("tokens", 1)
+    source: Source
+    if isinstance(X, list):
+        source = [_open_token_member(x, index) for index, x in enumerate(X)]
+        lengths = _find_lengths(source, form)
+        _check_lengths(lengths, source, name)
+    else:
+        array = np.asarray(X)
+        if array.ndim != 2 or array.size == 0:
+            raise ValueError(
+                f"X of {name} has shape {array.shape}; expected tokens: whole numbers "
+                "of shape (n_samples, n_timesteps), at least one, or a list of 1-D "
+                "arrays."
+            )
+        _check_kind_of_tokens(array, "X")
+        source = array[:, :, np.newaxis]
+        lengths = np.full(len(array), array.shape[1])
+    sequences = Sequences(source, lengths, form, np.dtype(np.int64))
+    for block in _blocks(lengths, np.dtype(np.int64).itemsize):
+        tokens, own_lengths = sequences.take(block)
+        wrong = np.flatnonzero((tokens < 0) | (tokens >= n_tokens))
+        if wrong.size:
+            ends = np.cumsum(own_lengths)
+            member = int(np.searchsorted(ends, wrong[0], side="right"))
+            step = int(wrong[0] - (ends[member] - own_lengths[member]))
+            raise ValueError(
+                f"tokens must be from 0 to n_tokens - 1 = {n_tokens - 1}, got "
+                f"{tokens[wrong[0]]} at step {step} of sequence {block.start + member}"
+            )
+    return sequences
+
+
+def _open_token_member(member: Any, index: int) -> NDArray[Any]:
+    """Take one sequence of tokens."""
+    try:
+        array = np.asarray(member)
+    except ValueError:
+        array = np.empty((0, 0))
+    if array.ndim != 1:
+        raise ValueError(
+            f"X[{index}] has shape {array.shape}; expected the tokens of a sequence, "
+            "whole numbers of shape (n_timesteps,)."
+        )
+    if array.size:  # an empty list comes as floats, and is refused by its length
+        _check_kind_of_tokens(array, f"X[{index}]")
+    return array
+
+
+def _check_kind_of_tokens(array: NDArray[Any], place: str) -> None:
+    if array.dtype.kind not in "iu":
+        raise ValueError(
+            f"{place} holds {array.dtype}; expected tokens, which are whole numbers "
+            "(convert by astype(int) what is only stored in another type)."
+        )
 
 
 def _open_member(member: Any, index: int, name: str) -> NDArray[Any]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastgru import GRUClassifier, GRURegressor
+from fastgru import GRUClassifier, GRURegressor, GRUTransformer
 
 # What learns the problems below: many small steps, and no end before them.
 LEARNING = {
@@ -23,6 +23,11 @@ def classifier(hidden_size=16, **settings):
 def regressor(hidden_size=16, **settings):
     """Make a regressor that learns quickly."""
     return GRURegressor(hidden_size, **LEARNING | settings)
+
+
+def transformer(hidden_size=16, **settings):
+    """Make a transformer that learns quickly from a target."""
+    return GRUTransformer(hidden_size, **LEARNING | settings)
 
 
 def draw_sequences(n=60, n_features=2, longest=12, seed=0):

@@ -2,5 +2,7 @@
 
 from fastgru.estimators.classifier import GRUClassifier
 from fastgru.estimators.regressor import GRURegressor
+from fastgru.estimators.scaler import SequenceScaler
+from fastgru.estimators.transformer import GRUTransformer
 
-__all__ = ["GRUClassifier", "GRURegressor"]
+__all__ = ["GRUClassifier", "GRURegressor", "GRUTransformer", "SequenceScaler"]

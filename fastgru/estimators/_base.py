@@ -1,16 +1,26 @@
-"""What the estimators share: parameters, fitting a network, running it in batches."""
+"""What the estimators share: parameters, fitting a network, running it in batches.
+
+How a fit goes: X becomes ``Sequences``, y becomes rows (``_targets``) that a ``Task``
+encodes, the parameters become a network (``_networks``) and a trainer (``_training``);
+all fitted attributes are set at once when there is something to set.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import (
+    Interval,
+    InvalidParameterError,
+    Options,
+    StrOptions,
+)
 from sklearn.utils.validation import (
     check_consistent_length,
     check_is_fitted,
@@ -18,47 +28,85 @@ from sklearn.utils.validation import (
 )
 
 from fastgru._threads import resolve_n_jobs
-from fastgru.layers.dense import Dense
-from fastgru.layers.gru import GRU
+from fastgru.estimators._networks import (
+    first_part,
+    hidden_sizes,
+    make_network,
+    numbers_per_step,
+    summary,
+)
+from fastgru.estimators._targets import rows_of, steps_to_user, weights_of
+from fastgru.estimators._tasks import Task
+from fastgru.estimators._training import (
+    callbacks_of,
+    identity_of,
+    make_random_state,
+    make_trainer,
+)
+from fastgru.initializers import NAMES as INITIALIZERS
+from fastgru.layers._layer import Rows
+from fastgru.layers.dense import ACTIVATIONS
+from fastgru.layers.geometry import Geometry
 from fastgru.layers.network import Network
+from fastgru.layers.pooling import KINDS as POOLINGS
 from fastgru.layers.pooling import Pooling
-from fastgru.losses import Loss
-from fastgru.optimizers import Adam
 from fastgru.sequences import SequenceForm, Sequences, check_sequences
-from fastgru.training.trainer import History, Samples, Trainer
+from fastgru.training.checkpoint import Checkpoint
+from fastgru.training.samples import NextSteps, Samples
+from fastgru.training.schedules import KINDS as LEARNING_RATES
+from fastgru.training.trainer import Trainer
 
-# Most numbers of input in a batch of ``predict``; one sequence may be longer.
+# Most numbers of a batch of ``predict`` at once; one sequence may be longer.
 _NUMBERS_IN_BATCH = 2**20
+
+_positive_int = Interval(Integral, 1, None, closed="left")
+_not_negative = Interval(Real, 0, None, closed="left")
+_positive = Interval(Real, 0, None, closed="neither")
+_from_0_to_1 = Interval(Real, 0, 1, closed="both")
+_below_1 = Interval(Real, 0, 1, closed="left")
 
 
 class GRUEstimator(BaseEstimator):
     """Base of the estimators; see ``GRUClassifier`` for the parameters."""
 
     _parameter_constraints: ClassVar[dict] = {
-        "hidden_size": [Interval(Integral, 1, None, closed="left")],
+        "hidden_size": [_positive_int, "array-like"],
+        "num_layers": [_positive_int],
+        "bidirectional": ["boolean"],
         "reset_after": ["boolean"],
-        "solver": [StrOptions({"adam"})],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [
-            StrOptions({"auto"}),
-            Interval(Integral, 1, None, closed="left"),
-        ],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "dropout": [_below_1],
+        "recurrent_dropout": [_below_1],
+        "pooling": [StrOptions(set(POOLINGS))],
+        "dense_sizes": ["array-like"],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "n_tokens": [_positive_int, None],
+        "embedding_dim": [_positive_int, None],
+        "initializer": [StrOptions(set(INITIALIZERS))],
+        "solver": [StrOptions({"adam", "adamw", "sgd", "rmsprop"})],
+        "alpha": [_not_negative],
+        "l1_ratio": [_from_0_to_1],
+        "batch_size": [StrOptions({"auto"}), _positive_int],
+        "learning_rate": [StrOptions(set(LEARNING_RATES))],
+        "learning_rate_init": [_positive],
+        "power_t": [_not_negative],
+        "decay_rate": [Interval(Real, 0, 1, closed="right")],
+        "max_iter": [_positive_int],
         "shuffle": ["boolean"],
         "random_state": ["random_state"],
-        "tol": [Interval(Real, 0, None, closed="left")],
+        "tol": [_not_negative],
         "verbose": ["verbose"],
+        "warm_start": ["boolean"],
+        "momentum": [_from_0_to_1],
+        "nesterovs_momentum": ["boolean"],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [
-            Interval(Integral, 1, None, closed="left"),
-            Options(Real, {np.inf}),
-        ],
-        "beta_1": [Interval(Real, 0, 1, closed="left")],
-        "beta_2": [Interval(Real, 0, 1, closed="left")],
-        "epsilon": [Interval(Real, 0, None, closed="neither")],
-        "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "n_iter_no_change": [_positive_int, Options(Real, {np.inf})],
+        "beta_1": [_below_1],
+        "beta_2": [_below_1],
+        "epsilon": [_positive],
+        "clip_norm": [_positive, None],
+        "callbacks": [callable, "array-like", None],
+        "checkpoint": [str, os.PathLike, None],
         "n_jobs": [
             Interval(Integral, None, -1, closed="right"),
             Interval(Integral, 1, None, closed="left"),
@@ -67,23 +115,41 @@ class GRUEstimator(BaseEstimator):
         "dtype": [StrOptions({"float32", "float64"})],
     }
 
-    # What the network is trained for; each estimator sets it.
-    _loss: ClassVar[Loss]
+    _task: Task
+    _network: Network
+    _form: SequenceForm
 
     def __init__(
         self,
-        hidden_size: int = 64,
+        hidden_size: Any = 64,
         *,
+        num_layers: int = 1,
+        bidirectional: bool = False,
         reset_after: bool = True,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        pooling: str = "last",
+        dense_sizes: Sequence[int] = (),
+        activation: str = "relu",
+        n_tokens: int | None = None,
+        embedding_dim: int | None = None,
+        initializer: str = "uniform",
         solver: str = "adam",
         alpha: float = 0.0001,
+        l1_ratio: float = 0.0,
         batch_size: int | str = "auto",
+        learning_rate: str = "constant",
         learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        decay_rate: float = 0.95,
         max_iter: int = 200,
         shuffle: bool = True,
         random_state: Any = None,
         tol: float = 1e-4,
         verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: float = 10,
@@ -91,20 +157,39 @@ class GRUEstimator(BaseEstimator):
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
         clip_norm: float | None = 1.0,
+        callbacks: Any = None,
+        checkpoint: Any = None,
         n_jobs: int | None = None,
         dtype: str = "float32",
     ) -> None:
         self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.bidirectional = bidirectional
         self.reset_after = reset_after
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.pooling = pooling
+        self.dense_sizes = dense_sizes
+        self.activation = activation
+        self.n_tokens = n_tokens
+        self.embedding_dim = embedding_dim
+        self.initializer = initializer
         self.solver = solver
         self.alpha = alpha
+        self.l1_ratio = l1_ratio
         self.batch_size = batch_size
+        self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.decay_rate = decay_rate
         self.max_iter = max_iter
         self.shuffle = shuffle
         self.random_state = random_state
         self.tol = tol
         self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
@@ -112,6 +197,8 @@ class GRUEstimator(BaseEstimator):
         self.beta_2 = beta_2
         self.epsilon = epsilon
         self.clip_norm = clip_norm
+        self.callbacks = callbacks
+        self.checkpoint = checkpoint
         self.n_jobs = n_jobs
         self.dtype = dtype
 
@@ -121,94 +208,221 @@ class GRUEstimator(BaseEstimator):
         tags.target_tags.required = True
         return tags
 
-    # -- fitting --
+    # -- what the estimators differ in --
 
-    def _check_X(self, X: Any, y: Any) -> Sequences:
-        """Check parameters and X of ``fit`` before anything else is done."""
+    def _make_task(self, y: Any, form: SequenceForm) -> Task:
+        """Return the task that targets of ``fit`` make, one row after the other."""
+        raise NotImplementedError
+
+    def _own_fitted(self, task: Task, network: Network) -> dict[str, Any]:
+        """Return the fitted attributes that only this estimator has."""
+        return {}
+
+    def _pools(self, task: Task) -> bool:
+        """Whether the network has one row of outputs per sequence."""
+        return not self._per_step
+
+    @property
+    def _per_step(self) -> bool:
+        """Whether there is one target per step."""
+        return bool(getattr(self, "return_sequences", False))
+
+    # -- checks --
+
+    def _check_parameters(self) -> None:
+        """Check parameters by themselves and together."""
         self._validate_params()
-        sequences = check_sequences(
-            X, dtype=self.dtype, estimator_name=type(self).__name__
+        for name in ("hidden_size", "dense_sizes"):
+            value = getattr(self, name)
+            for size in value if np.iterable(value) else ():
+                if not isinstance(size, Integral) or size < 1:
+                    raise InvalidParameterError(
+                        f"The {name!r} parameter of {type(self).__name__} must be "
+                        f"whole numbers of at least 1, got {value!r}"
+                    )
+        hidden_sizes(self.hidden_size, self.num_layers)
+        callbacks_of(self.callbacks)
+        if self.embedding_dim is not None and self.n_tokens is None:
+            raise ValueError(
+                "embedding_dim is for tokens: set n_tokens, the number of different "
+                "ones, as well"
+            )
+        if self._per_step and self.pooling != "last":
+            raise ValueError(
+                f"return_sequences=True gives each step its own output, so "
+                f"pooling={self.pooling!r} would change nothing; leave it out"
+            )
+
+    def _open(self, X: Any, expected: SequenceForm | None) -> Sequences:
+        """Check X and make it readable."""
+        dtype = self.dtype if expected is None else self._network.dtype
+        return check_sequences(
+            X,
+            dtype=dtype,
+            estimator_name=type(self).__name__,
+            expected=expected,
+            n_tokens=self.n_tokens,
         )
+
+    def _target_rows(self, y: Any, sequences: Sequences, name: str = "y") -> Any:
+        """Return one target after the other, per sequence or per step."""
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is "
                 "None."
             )
-        return sequences
+        if self._per_step:
+            return rows_of(name, y, sequences)
+        return y
 
-    def _fit_network(
+    def _make_samples(
+        self,
+        sequences: Sequences,
+        rows: Any,
+        task: Task,
+        sample_weight: Any,
+    ) -> Samples | NextSteps:
+        """Return checked samples; those without weight are left out."""
+        targets = task.encode(rows)
+        per_step = self._per_step
+        if not per_step:
+            check_consistent_length(sequences.lengths, targets)
+        weights, used = weights_of(sample_weight, sequences, per_step=per_step)
+        weights = weights * task.weights(getattr(self, "class_weight", None), targets)
+        samples = Samples(sequences, targets, weights, per_step=per_step)
+        return samples if used.all() else samples.subset(np.flatnonzero(used))
+
+    # -- fitting --
+
+    def _fit(
         self,
         X: Any,
-        sequences: Sequences,
-        targets: np.ndarray,
-        n_outputs: int,
-        **own: Any,
+        y: Any,
+        sample_weight: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        *,
+        partial: bool = False,
+        task: Task | None = None,
     ) -> None:
-        """Train a new network, then set the fitted attributes, all or none of them."""
-        check_consistent_length(sequences.lengths, targets)
-        random_state = check_random_state(self.random_state)
-        network = self._make_network(sequences.n_features, n_outputs, random_state)
-        samples = Samples(sequences, targets, np.ones(len(targets)))
-        score = None
-        if self.early_stopping:
-            samples, held_out = self._split(samples, random_state)
+        """Train a new network, or the fitted one, and set the fitted attributes.
 
-            def score() -> float:
-                return self._score_outputs(
-                    held_out.targets, self._run(network, held_out.sequences)
+        partial : whether to go on with what is fitted for one epoch
+        task : of a first partial fit whose y does not show all classes
+        """
+        self._check_parameters()
+        goes_on = hasattr(self, "_network") and (partial or bool(self.warm_start))
+        sequences = self._open(X, self._form if goes_on else None)
+        rows = self._target_rows(y, sequences)
+        if goes_on:
+            task = self._task
+        elif task is None:
+            task = self._make_task(rows, sequences.form)
+        samples = self._make_samples(sequences, rows, task, sample_weight)
+        held_out = self._open_validation(X_val, y_val, sequences.form, task)
+        settings = self.get_params(deep=False)
+        random_state = make_random_state(settings)
+        start = self._network._parameters.flat if goes_on else None
+        checkpoint = None
+        if self.checkpoint is not None:
+            name = type(self).__name__
+            identity = identity_of(settings, name, start, samples, held_out)
+            checkpoint = Checkpoint(self.checkpoint, identity, random_state)
+        network = self._make_network(sequences.form, task, random_state)
+        history = None
+        if goes_on:
+            history = self._history
+            if self._network._parameters.shapes != network._parameters.shapes:
+                raise ValueError(
+                    "the parameters describe a network of other sizes than the fitted "
+                    f"one, with which {type(self).__name__} goes on; call fit with "
+                    "warm_start=False to start anew"
                 )
+            network.load_state_dict(self._network.state_dict())
+        if self.early_stopping and held_out is None:
+            samples, held_out = self._split(samples, task, random_state)
+        score = None
+        if held_out is not None:
+            score = _Score(network, task, held_out, resolve_n_jobs(self.n_jobs))
+        changes: dict[str, Any] = {}
+        if partial:
+            changes = {"max_iter": 1, "verbose": False, "expects_convergence": False}
+        trainer = make_trainer(
+            settings,
+            network,
+            task.loss,
+            len(samples),
+            random_state,
+            name=type(self).__name__,
+            score=score,
+            checkpoint=checkpoint,
+            history=history,
+            **changes,
+        )
+        if partial:
+            self._take_up(trainer)
+        try:
+            trainer.fit(samples)
+        finally:
+            # Whatever ended the training, finished epochs are not lost.
+            if trainer.progress is not None:
+                validate_data(
+                    self, X, reset=not goes_on, skip_check_array=True, ensure_2d=False
+                )
+                self._set_fitted(trainer, sequences.form, task, partial=partial)
 
-        trainer = self._make_trainer(network, samples, score, random_state)
-        history = trainer.fit(samples)
-        validate_data(self, X, reset=True, skip_check_array=True, ensure_2d=False)
-        self._set_fitted(network, sequences.form, history, own)
+    def _partial_fit(
+        self, X: Any, y: Any, sample_weight: Any, task: Task | None
+    ) -> None:
+        """Train for one epoch, going on from the last call."""
+        if self.checkpoint is not None:
+            raise ValueError(
+                "partial_fit does not write checkpoints: save the estimator instead"
+            )
+        self._fit(X, y, sample_weight, partial=True, task=task)
 
     def _make_network(
-        self, n_features: int, n_outputs: int, random_state: Any
+        self, form: SequenceForm, task: Task, random_state: np.random.RandomState
     ) -> Network:
-        common = {"dtype": np.dtype(self.dtype), "random_state": random_state}
-        size = self.hidden_size
-        gru = GRU(n_features, size, reset_after=bool(self.reset_after), **common)
-        return Network([gru, Pooling("last"), Dense(size, n_outputs, **common)])
+        settings = self.get_params(deep=False)
+        pools = self._pools(task)
+        return make_network(settings, form, task.n_outputs, random_state, pools=pools)
 
-    def _make_trainer(
-        self, network: Network, samples: Samples, score: Any, random_state: Any
-    ) -> Trainer:
-        batch_size = 200 if isinstance(self.batch_size, str) else self.batch_size
-        optimizer = Adam(
-            network,
-            self.learning_rate_init,
-            beta_1=self.beta_1,
-            beta_2=self.beta_2,
-            epsilon=self.epsilon,
-        )
-        return Trainer(
-            network,
-            self._loss,
-            optimizer,
-            alpha=self.alpha,
-            batch_size=min(batch_size, len(samples)),
-            max_iter=self.max_iter,
-            tol=self.tol,
-            n_iter_no_change=self.n_iter_no_change,
-            max_norm=self.clip_norm,
-            random_state=random_state if self.shuffle else None,
-            score=score,
-            n_threads=resolve_n_jobs(self.n_jobs),
-            verbose=bool(self.verbose),
-            name=type(self).__name__,
+    def _open_validation(
+        self, X_val: Any, y_val: Any, form: SequenceForm, task: Task
+    ) -> Samples | NextSteps | None:
+        if X_val is None:
+            if y_val is not None:
+                raise ValueError("y_val was given without X_val")
+            return None
+        sequences = self._open_like(X_val, form)
+        rows = self._target_rows(y_val, sequences, "y_val")
+        return self._make_samples(sequences, rows, task, None)
+
+    def _open_like(self, X: Any, form: SequenceForm) -> Sequences:
+        return check_sequences(
+            X,
+            dtype=self.dtype,
+            estimator_name=type(self).__name__,
+            expected=form,
+            n_tokens=self.n_tokens,
         )
 
     def _split(
-        self, samples: Samples, random_state: np.random.RandomState
-    ) -> tuple[Samples, Samples]:
+        self,
+        samples: Samples | NextSteps,
+        task: Task,
+        random_state: np.random.RandomState,
+    ) -> tuple[Samples | NextSteps, Samples | NextSteps]:
         """Hold out a part of the samples for validation."""
-        numbers = np.arange(len(samples))
+        strata = None
+        if isinstance(samples, Samples) and not samples.per_step:
+            strata = task.strata(samples.targets)
         train, held_out = train_test_split(
-            numbers,
+            np.arange(len(samples)),
             test_size=self.validation_fraction,
             random_state=random_state,
-            stratify=self._strata(samples.targets),
+            stratify=strata,
         )
         if len(held_out) < 2:
             raise ValueError(
@@ -216,70 +430,210 @@ class GRUEstimator(BaseEstimator):
                 f"validation_fraction={self.validation_fraction} of {len(samples)} "
                 f"samples is {len(held_out)}"
             )
+        return samples.subset(train), samples.subset(held_out)
 
-        def pick(picked: np.ndarray) -> Samples:
-            return Samples(
-                samples.sequences.subset(picked),
-                samples.targets[picked],
-                samples.weights[picked],
-            )
-
-        return pick(train), pick(held_out)
-
-    def _strata(self, targets: np.ndarray) -> np.ndarray | None:
-        """Return what a validation split is stratified by."""
-        raise NotImplementedError
-
-    def _score_outputs(self, targets: np.ndarray, outputs: np.ndarray) -> float:
-        """Return the validation score."""
-        raise NotImplementedError
+    def _take_up(self, trainer: Trainer) -> None:
+        """Bring a trainer to where the last partial fit left off, if there was one."""
+        if not hasattr(self, "_going_on"):
+            return
+        going_on = self._going_on
+        if type(trainer.optimizer).__name__ == going_on["solver"]:
+            trainer.optimizer.load_state_dict(going_on["optimizer"])
+        trainer.learning_rate.set_state(going_on["learning_rate"])
+        trainer.dropout_seed = trainer.dropout_seed and going_on["dropout_seed"]
+        if trainer.random_state is not None and going_on["random_state"] is not None:
+            own = np.random.RandomState()
+            own.set_state(going_on["random_state"])
+            trainer.random_state = own
 
     def _set_fitted(
-        self, network: Network, form: SequenceForm, history: History, own: dict
+        self, trainer: Trainer, form: SequenceForm, task: Task, *, partial: bool
     ) -> None:
-        """Set all fitted attributes at once, ``own`` ones included."""
-        early = bool(history.scores)
+        """Set all fitted attributes at once."""
+        assert trainer.progress is not None  # as the caller asked
+        history = trainer.progress.history
+        has_scores = bool(history.scores)
+        early = trainer.stops_by_score
+        going_on = None
+        if partial:
+            random_state = trainer.random_state
+            going_on = {
+                "solver": type(trainer.optimizer).__name__,
+                "optimizer": trainer.optimizer.state_dict(),
+                "learning_rate": trainer.learning_rate.state(),
+                "dropout_seed": trainer.dropout_seed,
+                "random_state": random_state and random_state.get_state(),
+            }
+        self.__dict__.pop("_going_on", None)
         self.__dict__.update(
-            _network=network,
+            _network=trainer.network,
             _form=form,
+            _task=task,
+            _history=history,
             n_features_in_=form.n_features_in,
-            n_outputs_=network.output_size,
-            out_activation_=self._loss.activation,
+            n_outputs_=task.n_outputs,
+            out_activation_=task.loss.activation,
             n_iter_=len(history.losses),
+            t_=trainer.learning_rate.samples,
             loss_curve_=history.losses,
             loss_=history.losses[-1],
             best_loss_=None if early else history.best_loss,
-            validation_scores_=history.scores if early else None,
-            best_validation_score_=history.best_score if early else None,
-            **own,
+            validation_scores_=history.scores if has_scores else None,
+            best_validation_score_=history.best_score if has_scores else None,
+            **({} if going_on is None else {"_going_on": going_on}),
+            **self._own_fitted(task, trainer.network),
         )
 
     # -- predicting --
 
-    def _outputs(self, X: Any) -> np.ndarray:
-        """Return the network's outputs for X, (n_samples, n_outputs)."""
+    def _run(self, X: Any, network: Network | None = None) -> tuple[Sequences, Any]:
+        """Check X; return it and the rows that a network, by default ours, gives."""
         check_is_fitted(self)
         validate_data(self, X, reset=False, skip_check_array=True, ensure_2d=False)
-        sequences = check_sequences(
-            X,
-            dtype=self._network.dtype,
-            estimator_name=type(self).__name__,
-            expected=self._form,
-        )
-        return self._run(self._network, sequences)
+        sequences = self._open(X, self._form)
+        network = self._network if network is None else network
+        return sequences, run_batches(network, sequences, resolve_n_jobs(self.n_jobs))
 
-    def _run(self, network: Network, sequences: Sequences) -> np.ndarray:
-        """Run a network over sequences, a batch at a time."""
-        n_threads = resolve_n_jobs(self.n_jobs)
-        outputs = np.empty((len(sequences), network.output_size), network.dtype)
-        for batch in _batches(sequences):
-            outputs[batch] = network.outputs(*sequences.take(batch), n_threads)
-        return outputs
+    def _to_user(self, rows: np.ndarray, sequences: Sequences) -> Any:
+        """Give rows of outputs the form of X if they are steps."""
+        return steps_to_user(rows, sequences) if self._per_step else rows
+
+    def hidden_states(self, X: Any) -> Any:
+        """Return the state of the last recurrent layer after each step.
+
+        Parameters
+        ----------
+        X : as for ``fit``
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_timesteps, n_units), or list of ndarray
+            For a list, or an array with padding, a list of arrays of shape
+            (n_timesteps_i, n_units); n_units is the hidden size, twice that of a
+            bidirectional layer.
+
+        Raises
+        ------
+        NotFittedError
+            If ``fit`` was not called.
+        ValueError
+            If X is not of the form that ``fit`` saw, or holds NaN or infinity.
+        """
+        check_is_fitted(self)
+        sequences, states = self._run(X, first_part(self._network, pooled=False))
+        return steps_to_user(states, sequences)
+
+    def attention_weights(self, X: Any) -> Any:
+        """Return the share of each step in what attention pooled.
+
+        Parameters
+        ----------
+        X : as for ``fit``
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_timesteps), or list of ndarray
+            For a list, or an array with padding, a list of arrays of shape
+            (n_timesteps_i,).  The shares of a sequence add up to 1.
+
+        Raises
+        ------
+        NotFittedError
+            If ``fit`` was not called.
+        ValueError
+            If the estimator was not fitted with ``pooling="attention"``, or X is not of
+            the form that ``fit`` saw.
+        """
+        check_is_fitted(self)
+        poolings = [p for p in self._network.layers if isinstance(p, Pooling)]
+        if not poolings or poolings[0].how != "attention":
+            raise ValueError(
+                f'attention_weights needs pooling="attention"; this '
+                f"{type(self).__name__} was fitted without it"
+            )
+        sequences, states = self._run(X, first_part(self._network, pooled=False))
+        geometry = Geometry.concatenated(sequences.lengths)
+        weights = poolings[0]._attention_weights(Rows(states, geometry))
+        return steps_to_user(weights, sequences)
+
+    def summary(self) -> str:
+        """Return a table of the fitted network: layers, shapes, parameter counts.
+
+        Returns
+        -------
+        str
+            To print.  In the shapes, n stands for the samples and T for the steps.
+
+        Raises
+        ------
+        NotFittedError
+            If ``fit`` was not called.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastgru import GRURegressor
+        >>> X, y = np.zeros((8, 5, 2)), np.zeros(8)
+        >>> print(GRURegressor(16, random_state=0).fit(X, y).summary())
+        Layer          Output shape  Parameters
+        ---------------------------------------
+        GRU            (n, T, 16)           960
+        Pooling(how=last)  (n, 16)            0
+        """
+        check_is_fitted(self)
+        return summary(self._network, self._form)
 
 
-def _batches(sequences: Sequences) -> Iterator[slice]:
-    """Yield slices of sequences that together hold a bounded number of input values."""
-    ends = np.cumsum(sequences.lengths) * sequences.n_features
+def can_fit_in_parts(estimator: GRUEstimator) -> bool:
+    """Whether there is a ``partial_fit``; it has no samples to hold out."""
+    if estimator.early_stopping:
+        raise AttributeError("partial_fit does not support early_stopping=True")
+    return True
+
+
+class _Score:
+    """The validation score of a network as it is."""
+
+    def __init__(
+        self,
+        network: Network,
+        task: Task,
+        samples: Samples | NextSteps,
+        n_threads: int,
+    ) -> None:
+        self._network = network
+        self._task = task
+        self._samples = samples
+        self._n_threads = n_threads
+
+    def __call__(self) -> float:
+        outputs = run_batches(self._network, self._samples.sequences, self._n_threads)
+        if isinstance(self._samples, Samples):
+            return self._task.score(self._samples.targets, outputs)
+        batch = self._samples.take(np.arange(len(self._samples)))
+        has_next = batch.weights > 0
+        return self._task.score(batch.targets[has_next], outputs[has_next])
+
+
+def run_batches(network: Network, sequences: Sequences, n_threads: int) -> np.ndarray:
+    """Run a network over sequences, a batch at a time; return all rows of outputs."""
+    per_step = network._output.per == "step"
+    n_rows = sequences.lengths.sum() if per_step else len(sequences)
+    outputs = np.empty((n_rows, network.output_size), network.dtype)
+    begin = 0
+    for batch in _batches(sequences, numbers_per_step(network)):
+        part = network.outputs(*sequences.take(batch), n_threads)
+        outputs[begin : begin + len(part)] = part
+        begin += len(part)
+    return outputs
+
+
+def _batches(sequences: Sequences, n_numbers: int) -> Iterator[slice]:
+    """Yield slices of sequences that together hold a bounded number of values.
+
+    n_numbers : of each step
+    """
+    ends = np.cumsum(sequences.lengths) * n_numbers
     begin = 0
     while begin < len(sequences):
         before = 0 if begin == 0 else int(ends[begin - 1])

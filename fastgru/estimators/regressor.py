@@ -2,55 +2,180 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from numbers import Real
 from typing import Any, ClassVar
 
-import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils import check_array
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
 
-from fastgru.estimators._base import GRUEstimator
-from fastgru.losses import SquaredError
+from fastgru.estimators._base import GRUEstimator, can_fit_in_parts
+from fastgru.estimators._targets import rows_of, weights_of
+from fastgru.estimators._tasks import Numbers, Task, check_numbers
+from fastgru.losses import AbsoluteError, Huber, Loss, Poisson, Quantile, SquaredError
+from fastgru.sequences import SequenceForm
 
 
 class GRURegressor(RegressorMixin, GRUEstimator):
     """Regressor on sequences with a gated recurrent unit.
 
     A GRU reads each sequence; a fully connected layer on its last state gives the
-    prediction.  Trained by minibatches on half the mean squared error.  The same
-    ``random_state`` and data give the same model to the bit, on any CPU and with any
-    number of threads.
+    prediction.  Trained by minibatches.  The same ``random_state`` and data give the
+    same model to the bit, on any CPU and with any number of threads.
 
     Parameters
     ----------
-    hidden_size, reset_after
-        As for :class:`fastgru.GRUClassifier`.
-    solver, alpha, batch_size, learning_rate_init, max_iter, shuffle, random_state, tol
-        As for :class:`fastgru.GRUClassifier`.
-    verbose, early_stopping, validation_fraction, n_iter_no_change
-        As for :class:`fastgru.GRUClassifier`; the validation score is R squared.
-    beta_1, beta_2, epsilon, clip_norm, n_jobs, dtype
-        As for :class:`fastgru.GRUClassifier`.
+    hidden_size : int or sequence of int, default=64
+        Number of units of the GRU; several numbers are a stack of GRUs of these sizes.
+    num_layers : int, default=1
+        Number of layers, each of ``hidden_size`` units.
+    bidirectional : bool, default=False
+        Whether each layer also reads the sequence from its end.
+    reset_after : bool, default=True
+        Whether the reset gate acts after the product with the recurrent weights, see
+        :class:`fastgru.GRU`.
+    dropout : float, default=0.0
+        Part of the units, in [0, 1), dropped in training from what each recurrent layer
+        and each layer of ``dense_sizes`` hands on.  One mask holds for all steps of a
+        sequence.
+    recurrent_dropout : float, default=0.0
+        Part of the units of the state, in [0, 1), that the recurrent products do not
+        see in training.
+    pooling : {"last", "mean", "max", "attention"}, default="last"
+        What is made of the states of all steps, see :class:`fastgru.Pooling`.
+    dense_sizes : sequence of int, default=()
+        Sizes of fully connected layers between the recurrent ones and the outputs.
+    activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
+        Activation of these layers.
+    n_tokens : int or None, default=None
+        Number of different tokens; X then holds tokens, whole numbers from 0 to
+        ``n_tokens - 1``, and an embedding is learned with the rest.
+    embedding_dim : int or None, default=None
+        Size of that embedding; None means the first hidden size.
+    initializer : {"uniform", "glorot_orthogonal"}, default="uniform"
+        How the first recurrent weights are drawn, see :class:`fastgru.GRU`.
+    return_sequences : bool, default=False
+        Whether each step has its own target, and not each sequence.  Then y holds one
+        per step, and predictions, probabilities and so on have the form of X: an array
+        with the steps on its second axis for a 3-D or 2-D X without padding, else a
+        list of arrays, one per sequence.
+    loss : str, default="squared_error"
+        What is minimised, see :mod:`fastgru.losses`: "squared_error" (half of it),
+        "absolute_error", "huber", "quantile", or "poisson" for counts, whose
+        predictions are the exponential of the outputs.
+    quantile : float, default=0.5
+        Which quantile of the target ``loss="quantile"`` predicts, in (0, 1).
+    delta : float, default=1.0
+        Error from which ``loss="huber"`` is linear, in units of the target.
+    solver : {"adam", "adamw", "sgd", "rmsprop"}, default="adam"
+        Optimiser, see :mod:`fastgru.optimizers`.
+    alpha : float, default=0.0001
+        Strength of the penalty on weights (not biases): ``alpha * (l1_ratio *
+        sum(abs(w)) + (1 - l1_ratio) / 2 * sum(w**2))``, divided by the samples of a
+        minibatch as in ``MLPClassifier``.  With ``solver="adamw"`` the squares are not
+        in the loss: they are its weight decay, ``alpha * (1 - l1_ratio)``.
+    l1_ratio : float, default=0.0
+        Share of the absolute values in the penalty, in [0, 1].
+    batch_size : int or "auto", default="auto"
+        Samples of a minibatch; "auto" is ``min(200, n_samples)``.
+    learning_rate : str, default="constant"
+        How the learning rate goes on from ``learning_rate_init``, with every solver.
+        "constant" keeps it; "invscaling" divides it by ``(samples + 1) ** power_t``
+        after so many samples; "adaptive" divides it by 5 each time training would stop
+        by ``tol``, until it is 1e-6; "exponential" multiplies it by ``decay_rate``
+        after each epoch; "cosine" lowers it to 0 over ``max_iter`` epochs.
+    learning_rate_init : float, default=0.001
+        Learning rate of the first epoch.
+    power_t : float, default=0.5
+        Exponent of "invscaling".
+    decay_rate : float, default=0.95
+        Factor of "exponential", in (0, 1].
+    max_iter : int, default=200
+        Number of epochs at most.
+    shuffle : bool, default=True
+        Whether to shuffle the samples in each epoch.
+    random_state : int, RandomState instance or None, default=None
+        Draws the first weights, the validation split, dropout and the order of the
+        samples.
+    tol : float, default=1e-4
+        Training stops when the loss (with ``early_stopping`` the validation score) has
+        not become better by this for ``n_iter_no_change`` epochs.
+    verbose : bool or int, default=False
+        Whether to show a progress bar over the epochs, with loss, validation score and
+        the time left.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on with the fitted weights, with a new optimiser.
+    momentum : float, default=0.9
+        Momentum of "sgd", in [0, 1].
+    nesterovs_momentum : bool, default=True
+        Whether that is Nesterov's.
+    early_stopping : bool, default=False
+        Whether to stop by the score on a validation set and keep the weights that
+        scored best.  The set is what ``fit`` gets as ``X_val, y_val``, or a part of
+        the samples that is held out.
+    validation_fraction : float, default=0.1
+        Share of the samples to hold out, in (0, 1).
+    n_iter_no_change : int or infinity, default=10
+        See ``tol``.
+    beta_1, beta_2 : float, default=0.9, 0.999
+        Decay rates of "adam" and "adamw", in [0, 1).
+    epsilon : float, default=1e-8
+        Added to the denominator of "adam", "adamw" and "rmsprop".
+    clip_norm : float or None, default=1.0
+        Largest Euclidean norm of a minibatch's gradient, longer ones are scaled down;
+        None for no limit.
+    callbacks : callable, list of callables or None, default=None
+        Each is called after each epoch with an object that has the attributes
+        ``number`` (of epochs so far), ``loss``, ``validation_score``,
+        ``learning_rate`` and ``network``; if it returns True, training ends.
+    checkpoint : str, path-like or None, default=None
+        File to which each finished epoch is written, whole or not at all.  A ``fit``
+        that finds it, with the same parameters and data, goes on from it, and ends with
+        the same bits as one that was never interrupted.
+    n_jobs : int or None, default=None
+        Threads; None is all that :func:`fastgru.get_num_threads` allows, 1 inside a
+        joblib worker.
+    dtype : {"float32", "float64"}, default="float32"
+        Type of the network's numbers.
 
     Attributes
     ----------
+    n_features_in_ : int
+        Features per step; after 2-D input the number of steps, for tokens 1.
     n_outputs_ : int
-        Number of targets per sequence.
-    n_features_in_, n_iter_, loss_, best_loss_, loss_curve_
-        As for :class:`fastgru.GRUClassifier`.
-    validation_scores_, best_validation_score_
-        As for :class:`fastgru.GRUClassifier`.
+        Number of outputs of the network.
+    n_iter_ : int
+        Number of epochs that were run, those of a warm start included.
+    t_ : int
+        Number of samples that the last training has seen, repetitions included.
+    loss_ : float
+        Loss of the last epoch.
+    best_loss_ : float or None
+        Lowest loss of an epoch; None with ``early_stopping``.
+    loss_curve_ : list of float
+        Mean loss of each epoch, penalty included.
+    validation_scores_ : list of float or None
+        R squared on the validation set after each epoch; None without one.
+    best_validation_score_ : float or None
+        Highest of these.
     out_activation_ : str
-        "identity".
+        "identity", or "exp" for counts.
 
     See Also
     --------
     GRUClassifier : The same for classes.
+    GRUTransformer : Vectors from sequences.
 
     Notes
     -----
     Targets are learned as they are: bring them to about unit variance, for example with
-    ``sklearn.compose.TransformedTargetRegressor``.
+    ``sklearn.compose.TransformedTargetRegressor``.  Predictions are float64, whatever
+    the ``dtype`` of the network, as scikit-learn's are.
+
+    Ctrl-C during ``fit`` ends it with a warning and keeps the last finished epoch.  So
+    does an exception in a callback, which is raised after that.
 
     References
     ----------
@@ -68,14 +193,125 @@ class GRURegressor(RegressorMixin, GRUEstimator):
     True
     """
 
-    _loss: ClassVar = SquaredError()
+    _parameter_constraints: ClassVar[dict] = {
+        **GRUEstimator._parameter_constraints,
+        "return_sequences": ["boolean"],
+        "loss": [
+            StrOptions(
+                {"squared_error", "absolute_error", "huber", "quantile", "poisson"}
+            )
+        ],
+        "quantile": [Interval(Real, 0, 1, closed="neither")],
+        "delta": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        hidden_size: Any = 64,
+        *,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        reset_after: bool = True,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        pooling: str = "last",
+        dense_sizes: Sequence[int] = (),
+        activation: str = "relu",
+        n_tokens: int | None = None,
+        embedding_dim: int | None = None,
+        initializer: str = "uniform",
+        return_sequences: bool = False,
+        loss: str = "squared_error",
+        quantile: float = 0.5,
+        delta: float = 1.0,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        l1_ratio: float = 0.0,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        decay_rate: float = 0.95,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: float = 10,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        clip_norm: float | None = 1.0,
+        callbacks: Any = None,
+        checkpoint: Any = None,
+        n_jobs: int | None = None,
+        dtype: str = "float32",
+    ) -> None:
+        super().__init__(
+            hidden_size,
+            num_layers=num_layers,
+            bidirectional=bidirectional,
+            reset_after=reset_after,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            pooling=pooling,
+            dense_sizes=dense_sizes,
+            activation=activation,
+            n_tokens=n_tokens,
+            embedding_dim=embedding_dim,
+            initializer=initializer,
+            solver=solver,
+            alpha=alpha,
+            l1_ratio=l1_ratio,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            learning_rate_init=learning_rate_init,
+            power_t=power_t,
+            decay_rate=decay_rate,
+            max_iter=max_iter,
+            shuffle=shuffle,
+            random_state=random_state,
+            tol=tol,
+            verbose=verbose,
+            warm_start=warm_start,
+            momentum=momentum,
+            nesterovs_momentum=nesterovs_momentum,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            clip_norm=clip_norm,
+            callbacks=callbacks,
+            checkpoint=checkpoint,
+            n_jobs=n_jobs,
+            dtype=dtype,
+        )
+        self.return_sequences = return_sequences
+        self.loss = loss
+        self.quantile = quantile
+        self.delta = delta
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
+        tags.target_tags.positive_only = self.loss == "poisson"
         return tags
 
-    def fit(self, X: Any, y: Any) -> GRURegressor:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+    ) -> GRURegressor:
         """Train on sequences and their targets.
 
         Parameters
@@ -83,10 +319,19 @@ class GRURegressor(RegressorMixin, GRUEstimator):
         X : array-like, or list of array-like
             Sequences: an array of shape (n_samples, n_timesteps, n_features), in which
             steps at the end that are NaN in every feature are padding; a list of arrays
-            of shape (n_timesteps_i, n_features); or an array of shape
-            (n_samples, n_timesteps), one number per step.
+            of shape (n_timesteps_i, n_features); an array of shape
+            (n_samples, n_timesteps), one number per step; or with ``n_tokens`` tokens,
+            an array of that shape or a list of arrays of shape (n_timesteps_i,).
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets.
+            Targets.  With ``return_sequences`` one, or one row, per step: of shape
+            (n_samples, n_timesteps) or (n_samples, n_timesteps, n_outputs), or a list
+            of arrays; past the end of a padded sequence anything may stand.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each sequence, not negative; None means 1.
+            With ``return_sequences`` also one per step, in the form of y.
+        X_val, y_val : as X and y, default=None
+            Validation set: its score after each epoch becomes ``validation_scores_``,
+            and training stops by it with ``early_stopping``.
 
         Returns
         -------
@@ -96,22 +341,51 @@ class GRURegressor(RegressorMixin, GRUEstimator):
         Raises
         ------
         ValueError
-            If a parameter, X or y is not as described.
+            If a parameter, X or y is not as described, or ``checkpoint`` belongs to
+            another fit.
         """
-        sequences = self._check_X(X, y)
-        y = check_array(
-            y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self
-        )
-        if y.ndim > 2:
-            raise ValueError(
-                "y must have shape (n_samples,) or (n_samples, n_outputs), "
-                f"got shape {y.shape}"
-            )
-        targets = np.ascontiguousarray(y.reshape(len(y), -1))
-        self._fit_network(X, sequences, targets, targets.shape[1], _is_1d=y.ndim == 1)
+        self._fit(X, y, sample_weight, X_val, y_val)
         return self
 
-    def predict(self, X: Any) -> np.ndarray:
+    @available_if(can_fit_in_parts)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> GRURegressor:
+        """Train one epoch on some samples, going on from where the last call ended.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for :meth:`fit`.
+
+        Returns
+        -------
+        GRURegressor
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            As for ``fit``.
+        AttributeError
+            With ``early_stopping``, which needs all samples at once.
+        """
+        self._partial_fit(X, y, sample_weight, None)
+        return self
+
+    def _make_task(self, y: Any, form: SequenceForm) -> Task:
+        y = check_numbers(y)
+        return Numbers(self._make_loss(), None if y.ndim == 1 else y.shape[1])
+
+    def _make_loss(self) -> Loss:
+        """Return the loss that the parameters name."""
+        if self.loss == "quantile":
+            return Quantile(self.quantile)
+        if self.loss == "huber":
+            return Huber(self.delta)
+        if self.loss == "absolute_error":
+            return AbsoluteError()
+        return Poisson() if self.loss == "poisson" else SquaredError()
+
+    def predict(self, X: Any) -> Any:
         """Return the prediction for each sequence.
 
         Parameters
@@ -120,8 +394,9 @@ class GRURegressor(RegressorMixin, GRUEstimator):
 
         Returns
         -------
-        ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Of the shape that y had in ``fit``.
+        ndarray of shape (n_samples,) or (n_samples, n_outputs), float64
+            Of the shape that y had in ``fit``; with ``return_sequences`` per step, see
+            there.
 
         Raises
         ------
@@ -130,11 +405,32 @@ class GRURegressor(RegressorMixin, GRUEstimator):
         ValueError
             If X is not of the form that ``fit`` saw, or holds NaN or infinity.
         """
-        outputs = self._loss.activate(self._outputs(X))
-        return outputs[:, 0] if self._is_1d else outputs
+        sequences, outputs = self._run(X)
+        return self._to_user(self._task.predict(outputs), sequences)
 
-    def _strata(self, targets: np.ndarray) -> None:
-        return None
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the coefficient of determination, R squared.
 
-    def _score_outputs(self, targets: np.ndarray, outputs: np.ndarray) -> float:
-        return float(r2_score(targets, outputs))
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for ``fit``.
+
+        Returns
+        -------
+        float
+            At most 1; the mean over several outputs.  With ``return_sequences`` over
+            all steps.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As ``predict``, and if y does not fit X.
+        """
+        if not self._per_step:
+            return super().score(X, y, sample_weight)
+        sequences, outputs = self._run(X)
+        weights, _ = weights_of(sample_weight, sequences, per_step=True)
+        y = check_numbers(rows_of("y", y, sequences))
+        predicted = self._task.predict(outputs)
+        return float(r2_score(y, predicted, sample_weight=weights))

@@ -6,14 +6,15 @@ content is checked against a digest.
 
 from __future__ import annotations
 
-import hashlib
 import json
+import math
 import os
-import secrets
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from fastgru.exchange.container import read_container, write_container
 
 _FORMAT = "fastgru-1"
 
@@ -26,7 +27,7 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
 
     Parameters
     ----------
-    model : layer, Network, GRUClassifier or GRURegressor
+    model : layer, Network, GRUClassifier, GRURegressor or GRUTransformer
         Estimators must be fitted.
     path : str or path-like
         Usually ending in ``.safetensors``.
@@ -43,7 +44,8 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
 
     Notes
     -----
-    A ``RandomState`` object as ``random_state`` is not kept; a number is.
+    A ``RandomState`` object as ``random_state`` is not kept; a number is.  Nor are
+    callbacks kept, and what ``partial_fit`` remembers of former gradients.
 
     Examples
     --------
@@ -58,12 +60,9 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     >>> bool((loaded["weight_hh_l0"] == saved["weight_hh_l0"]).all())
     True
     """
-    from safetensors.numpy import save as to_bytes
-
     tensors, description = _describe(model)
     text = json.dumps(description, sort_keys=True)
-    header = {"format": _FORMAT, "model": text, "digest": _digest(text, tensors)}
-    _write_whole(Path(path), to_bytes(tensors, metadata=header))
+    write_container(Path(path), _FORMAT, tensors, text)
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -75,7 +74,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     Returns
     -------
-    layer, Network, GRUClassifier or GRURegressor
+    layer, Network, GRUClassifier, GRURegressor or GRUTransformer
         It gives the same bits as the one that was saved, on any CPU.
 
     Raises
@@ -96,55 +95,12 @@ def load(path: str | os.PathLike[str]) -> Any:
     >>> gru.hidden_size
     4
     """
-    from safetensors import SafetensorError, safe_open
-
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no model file at {path}")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except SafetensorError as error:
-        raise ValueError(
-            f"{path} is damaged or not a safetensors file: {error}"
-        ) from error
-    if header.get("format") != _FORMAT:
-        raise ValueError(
-            f"{path} was not written by fastgru.save: expected format {_FORMAT!r}, "
-            f"got {header.get('format')!r}"
-        )
-    text = header.get("model", "")
-    if header.get("digest") != _digest(text, tensors):
-        raise ValueError(f"{path} is damaged: its content does not match its digest")
+    tensors, text = read_container(path, _FORMAT, "fastgru.save")
     try:
         return _rebuild(json.loads(text), tensors, path)
     except (KeyError, TypeError, MemoryError) as error:
         raise ValueError(f"{path} does not describe a model: {error!r}") from error
-
-
-def _digest(text: str, tensors: dict[str, np.ndarray]) -> str:
-    """Return a digest of all that a file says."""
-    digest = hashlib.sha256(text.encode())
-    for name in sorted(tensors):
-        array = tensors[name]
-        digest.update(f"{name} {array.dtype} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write a file beside its place and move it there in one step."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
-    try:
-        with open(temporary, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 # -- what a model is made of --
@@ -154,7 +110,6 @@ def _describe(model: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Return a model's tensors and the rest of it as JSON values."""
     from sklearn.utils.validation import check_is_fitted
 
-    from fastgru.estimators import GRUClassifier, GRURegressor
     from fastgru.layers.network import Network
 
     kind = type(model)
@@ -162,13 +117,14 @@ def _describe(model: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         return model.state_dict(), _describe_layer(model)
     if kind is Network:
         return model.state_dict(), {"class": "Network", **_describe_network(model)}
-    if kind not in (GRUClassifier, GRURegressor):
+    if kind not in _estimator_classes().values():
         raise TypeError(
-            "expected a layer, a Network, or a GRUClassifier or GRURegressor, "
-            f"got {kind.__module__}.{kind.__qualname__}"
+            "expected a layer, a Network, or a GRUClassifier, GRURegressor or "
+            f"GRUTransformer, got {kind.__module__}.{kind.__qualname__}"
         )
     check_is_fitted(model)
     settings = model.get_params()
+    settings["callbacks"] = None
     if isinstance(settings["random_state"], np.random.RandomState):
         settings["random_state"] = None
     network = model._network
@@ -177,16 +133,21 @@ def _describe(model: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         "settings": {name: _plain(name, value) for name, value in settings.items()},
         "network": _describe_network(network),
         "form": [model._form.kind, model._form.n_features_in],
+        "task": _describe_task(model._task),
         "fitted": {name: _plain(name, getattr(model, name)) for name in _FITTED},
     }
     if hasattr(model, "feature_names_in_"):
         names = [str(name) for name in model.feature_names_in_]
         description["feature_names_in"] = names
-    if kind is GRUClassifier:
-        description["classes"] = _describe_classes(model.classes_)
-    else:
-        description["is_1d"] = model._is_1d
     return network.state_dict(), description
+
+
+def _estimator_classes() -> dict[str, Any]:
+    """Return the classes of estimators that a file may name."""
+    from fastgru.estimators import GRUClassifier, GRURegressor, GRUTransformer
+
+    classes = (GRUClassifier, GRURegressor, GRUTransformer)
+    return {estimator.__name__: estimator for estimator in classes}
 
 
 def _layer_classes() -> dict[str, Any]:
@@ -229,11 +190,50 @@ def _rebuild_network(description: dict[str, Any]) -> Any:
     return Network(layers, batch_first=description["batch_first"])
 
 
+def _describe_task(task: Any) -> dict[str, Any]:
+    from fastgru.estimators._tasks import Labels, Numbers
+
+    description: dict[str, Any] = {"class": type(task).__name__}
+    if isinstance(task, Numbers):
+        description["loss"] = [type(task.loss).__name__, vars(task.loss)]
+        description["n_targets"] = task.n_targets
+    elif isinstance(task, Labels):
+        description["n_labels"] = task.n_outputs
+    else:
+        description["classes"] = _describe_classes(task.classes)
+    return description
+
+
+def _rebuild_task(description: dict[str, Any]) -> Any:
+    from fastgru import losses
+    from fastgru.estimators._tasks import (
+        Classes,
+        Labels,
+        NextNumbers,
+        NextToken,
+        Numbers,
+    )
+
+    kind = description["class"]
+    if kind == "Labels":
+        return Labels(description["n_labels"])
+    of_numbers = {"Numbers": Numbers, "NextNumbers": NextNumbers}
+    if kind in of_numbers:
+        name, settings = description["loss"]
+        if name not in losses.__all__:
+            raise KeyError(name)
+        loss = getattr(losses, name)(**settings)
+        return of_numbers[kind](loss, description["n_targets"])
+    of_classes = {"Classes": Classes, "NextToken": NextToken}
+    return of_classes[kind](np.array(*description["classes"]))
+
+
 _FITTED = (
     "n_features_in_",
     "n_outputs_",
     "out_activation_",
     "n_iter_",
+    "t_",
     "loss_curve_",
     "loss_",
     "best_loss_",
@@ -246,8 +246,8 @@ def _rebuild(
     description: dict[str, Any], tensors: dict[str, np.ndarray], path: Path
 ) -> Any:
     """Make the model that a file describes."""
-    from fastgru.estimators import GRUClassifier, GRURegressor
     from fastgru.sequences import SequenceForm
+    from fastgru.training.history import History
 
     kind = description["class"]
     if kind in _layer_classes():
@@ -258,37 +258,57 @@ def _rebuild(
         network = _rebuild_network(description)
         network.load_state_dict(tensors)
         return network
-    classes = {"GRUClassifier": GRUClassifier, "GRURegressor": GRURegressor}
+    classes = _estimator_classes()
     if kind not in classes:
         raise ValueError(
             f"{path} holds a {kind!r}, which this version of fastgru does not know"
         )
-    settings = description["settings"]
+    settings = {name: _unplain(v) for name, v in description["settings"].items()}
     model = classes[kind](**settings)
     network = _rebuild_network(description["network"])
     network.load_state_dict(tensors)
-    model._network = network
-    model._form = SequenceForm(*description["form"])
-    for name, value in description["fitted"].items():
-        setattr(model, name, value)
+    task = _rebuild_task(description["task"])
+    fitted = description["fitted"]
+    losses, scores = fitted["loss_curve_"], fitted["validation_scores_"] or []
+    model.__dict__.update(
+        _network=network,
+        _form=SequenceForm(*description["form"]),
+        _task=task,
+        _history=History(losses, scores, min(losses), max(scores, default=-math.inf)),
+        **fitted,
+        **model._own_fitted(task, network),
+    )
     if "feature_names_in" in description:
         model.feature_names_in_ = np.array(description["feature_names_in"], object)
-    if kind == "GRUClassifier":
-        model.classes_ = np.array(*description["classes"])
-    else:
-        model._is_1d = description["is_1d"]
     return model
 
 
 def _plain(name: str, value: Any) -> Any:
-    """Return a value as JSON can hold it."""
+    """Return a value as JSON can hold it; ``_unplain`` gives it back."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
     if isinstance(value, np.generic):
         value = value.item()
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
     if isinstance(value, list):
         return [_plain(name, item) for item in value]
+    if isinstance(value, tuple):
+        return {"tuple": [_plain(name, item) for item in value]}
+    if isinstance(value, dict):
+        pairs = value.items()
+        return {"dict": [[_plain(name, k), _plain(name, v)] for k, v in pairs]}
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise TypeError(f"{name} of type {type(value).__name__} cannot be saved to a file")
+
+
+def _unplain(value: Any) -> Any:
+    if isinstance(value, dict):
+        if "tuple" in value:
+            return tuple(_unplain(item) for item in value["tuple"])
+        return {_unplain(key): _unplain(item) for key, item in value["dict"]}
+    return [_unplain(item) for item in value] if isinstance(value, list) else value
 
 
 def _describe_classes(classes: np.ndarray) -> list[Any]:

@@ -29,6 +29,30 @@ def softmax(probabilities, logits):
 
 
 @kernel
+def log_softmax(logarithms, logits):
+    """Write the logarithm of the softmax of each row; both (rows, classes)."""
+    for i in range(logits.shape[0]):
+        highest = np.float64(logits[i, 0])
+        for k in range(1, logits.shape[1]):
+            highest = max(highest, np.float64(logits[i, k]))
+        normaliser = 0.0
+        for k in range(logits.shape[1]):
+            normaliser += exp_of_nonpositive(np.float64(logits[i, k]) - highest)
+        for k in range(logits.shape[1]):
+            own = np.float64(logits[i, k]) - highest
+            logarithms[i, k] = own - log(normaliser)
+
+
+@kernel
+def log_logistic(logarithms, logits):
+    """Write the logarithm of the logistic function of each number; both 1-D."""
+    for i in range(logits.size):
+        x = np.float64(logits[i])
+        e = exp_of_nonpositive(-abs(x))
+        logarithms[i] = min(x, 0.0) - _log_of_1_plus(e)
+
+
+@kernel
 def logistic(probabilities, logits):
     """Write the logistic function of each number; both 1-D, any float types."""
     for i in range(logits.size):

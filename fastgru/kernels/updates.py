@@ -33,6 +33,33 @@ def sum_of_squares(values):
 
 
 @kernel
+def sum_of_absolutes(values):
+    """Return the sum of absolute values in float64, added up like squares."""
+    sums = np.zeros(8)
+    n = values.size - values.size % 8
+    for i in range(0, n, 8):
+        for k in range(8):
+            sums[k] += abs(np.float64(values[i + k]))
+    total = ((sums[0] + sums[1]) + (sums[2] + sums[3])) + (
+        (sums[4] + sums[5]) + (sums[6] + sums[7])
+    )
+    for i in range(n, values.size):
+        total += abs(np.float64(values[i]))
+    return total
+
+
+@kernel
+def add_signs(target, source, factor):
+    """Add ``factor * sign(source)`` to target, both 1-D; a zero has no sign."""
+    f = target.dtype.type(factor)
+    for i in range(target.size):
+        if source[i] > 0:
+            target[i] += f
+        elif source[i] < 0:
+            target[i] -= f
+
+
+@kernel
 def add_scaled(target, source, factor):
     """Add ``factor * source`` to target, both 1-D."""
     f = target.dtype.type(factor)

@@ -136,6 +136,12 @@ class Pooling(Layer):
         check_form("Pooling", form, self.n_features, dtype)
         return Form("sequence", form.n_features, form.dtype)
 
+    def _attention_weights(self, rows: Rows) -> np.ndarray:
+        """Return the share of each row in its sequence's mean, (rows,)."""
+        _, tape = self._record(rows, None, 1)
+        assert tape.found is not None  # as it is for attention
+        return tape.found
+
     def _infer(self, rows: Rows, n_threads: int) -> Rows:
         pooled, _ = self._record(rows, None, n_threads)
         return pooled

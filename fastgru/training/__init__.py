@@ -2,3 +2,7 @@
 
 It knows networks and sequences, not estimators.
 """
+
+from fastgru.training.history import Epoch
+
+__all__ = ["Epoch"]

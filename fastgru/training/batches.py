@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+# Samples of a minibatch where nobody asks for another number, as in MLPClassifier.
+AUTO_BATCH_SIZE = 200
+
 
 def minibatches(
     n_samples: int, batch_size: int, random_state: np.random.RandomState | None

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,52 +13,16 @@ from tqdm.auto import tqdm
 
 from fastgru.kernels import updates
 from fastgru.kernels.losses import sum_in_order
+from fastgru.layers.masks import Masks
 from fastgru.layers.network import Network
 from fastgru.losses import Loss
 from fastgru.optimizers import Optimizer, clip_norm
-from fastgru.sequences import Sequences
 from fastgru.training.batches import minibatches
-
-
-@dataclass(frozen=True)
-class History:
-    """What the epochs so far came to.
-
-    Attributes
-    ----------
-    losses : list of float
-        Mean loss of each epoch's samples, the penalty included.
-    scores : list of float
-        Validation score after each epoch; empty without validation.
-    best_loss, best_score : float
-        Best of them.
-    """
-
-    losses: list[float] = field(default_factory=list)
-    scores: list[float] = field(default_factory=list)
-    best_loss: float = math.inf
-    best_score: float = -math.inf
-
-    def after(self, loss: float, score: float | None) -> History:
-        """Return the history with one more epoch."""
-        return History(
-            [*self.losses, loss],
-            self.scores if score is None else [*self.scores, score],
-            min(self.best_loss, loss),
-            self.best_score if score is None else max(self.best_score, score),
-        )
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Sequences with targets and weights, one of each per sequence."""
-
-    sequences: Sequences
-    targets: np.ndarray
-    weights: np.ndarray  # float64
-
-    def __len__(self) -> int:
-        return len(self.sequences)
+from fastgru.training.checkpoint import Checkpoint
+from fastgru.training.history import Callback, Epoch, History, Progress
+from fastgru.training.penalties import ElasticNet
+from fastgru.training.samples import Batch, NextSteps, Samples
+from fastgru.training.schedules import LearningRate
 
 
 class Trainer:
@@ -72,27 +35,46 @@ class Trainer:
         ``loss(outputs, targets, weights)`` returns the mean and its gradient.
     optimizer : Optimizer
         Of this network.
-    alpha : float
-        Strength of the L2 penalty on weights (not biases): half of alpha times the sum
-        of squares, divided by the samples of a minibatch, is added to its mean loss.
+    learning_rate : LearningRate
+        Gives the optimiser its rate before each epoch.
+    penalty : ElasticNet
     batch_size, max_iter : int
     tol : float
         An epoch that does not better the best loss (or validation score) by this counts
         as no change.
     n_iter_no_change : int or infinity
-        Training stops after more epochs in a row than this without change.
+        After more epochs in a row than this without change an adaptive learning rate is
+        lowered, or training stops.
     max_norm : float or None
         Largest norm of a minibatch's gradient.
     random_state : RandomState or None
         Shuffles each epoch; None keeps the order.
     score : callable or None
-        ``score()`` is the validation score of the network as it is; with it, training
-        stops by it, and the weights kept are the best ones.
+        ``score()`` is the validation score of the network as it is.
     n_threads : int
     verbose : bool
         Whether to show a progress bar.
     name : str
         What messages call the estimator.
+    stops_by_score : bool, default=True
+        Whether training stops by the score, if there is one, and keeps the weights that
+        scored best.
+    dropout_seed : int or None, default=None
+        Draws the masks, others in each epoch; None means no dropout.
+    callbacks : sequence of callables
+        Called with each finished :class:`~fastgru.training.Epoch`, in order; one that
+        returns True ends the training.
+    checkpoint : Checkpoint or None
+        Where each finished epoch is written to.
+    history : History
+        Of earlier fits that this one goes on from.
+    expects_convergence : bool, default=True
+        Whether to warn when ``max_iter`` ends the training.
+
+    Attributes
+    ----------
+    progress : Progress or None
+        Where the training stands; None before the first epoch is finished.
     """
 
     def __init__(
@@ -101,7 +83,8 @@ class Trainer:
         loss: Loss,
         optimizer: Optimizer,
         *,
-        alpha: float,
+        learning_rate: LearningRate,
+        penalty: ElasticNet,
         batch_size: int,
         max_iter: int,
         tol: float,
@@ -112,11 +95,18 @@ class Trainer:
         n_threads: int,
         verbose: bool,
         name: str,
+        stops_by_score: bool = True,
+        dropout_seed: int | None = None,
+        callbacks: Sequence[Callback] = (),
+        checkpoint: Checkpoint | None = None,
+        history: History | None = None,
+        expects_convergence: bool = True,
     ) -> None:
         self.network = network
         self.loss = loss
         self.optimizer = optimizer
-        self.alpha = alpha
+        self.learning_rate = learning_rate
+        self.penalty = penalty
         self.batch_size = batch_size
         self.max_iter = max_iter
         self.tol = tol
@@ -127,130 +117,201 @@ class Trainer:
         self.n_threads = n_threads
         self.verbose = verbose
         self.name = name
+        self.stops_by_score = score is not None and stops_by_score
+        self.dropout_seed = dropout_seed
+        self.callbacks = callbacks
+        self.checkpoint = checkpoint
+        self.expects_convergence = expects_convergence
         self._gradients = network._parameters.like()
-        self._weights = network._parameters.weights()
-        # What the finished epochs came to and the parameters to leave the network with,
-        # always replaced together: an interruption can come between any two lines.
-        self._finished: tuple[History, np.ndarray] | None = None
+        self._earlier = history or History()
+        # What an earlier fit reached is not given up for something worse.
+        self._first_kept: np.ndarray | None = None
+        if self.stops_by_score and self._earlier.scores:
+            self._first_kept = network._parameters.flat.copy()
+        # Always replaced as one: an interruption can come between any two lines.
+        self.progress: Progress | None = None
 
-    def fit(self, samples: Samples) -> History:
+    def fit(self, samples: Samples | NextSteps) -> History:
         """Train until an epoch changes nothing any more or ``max_iter`` is reached.
 
         Ctrl-C ends training with a warning and keeps the last finished epoch (the best
-        one when there is a validation score); so does a gradient that is not finite.
-        Before the first epoch is finished there is nothing to keep, and both raise.
+        one when it stops by a score); so does a gradient that is not finite. Before
+        the first epoch is finished there is nothing to keep, and both raise.  However
+        training ends, the network is left with the parameters to keep, if there are
+        any.
+
+        Returns
+        -------
+        History
+            With the epochs of earlier fits.
 
         Raises
         ------
         KeyboardInterrupt
             If it comes before the first epoch is finished.
         ValueError
-            If the first epoch meets a loss or gradient that is not finite.
+            If the first epoch meets a loss or gradient that is not finite, or no sample
+            has a target.
         """
+        if self.checkpoint is not None:
+            self.progress = self.checkpoint.resume(self)
         try:
             self._run_epochs(samples)
         except KeyboardInterrupt:
-            if self._finished is None:
+            if self.progress is None:
                 raise
-            warnings.warn(
-                f"{self.name} was interrupted in epoch {self._n_epochs + 1}; "
-                f"it keeps the {self._kept_epoch()} of {self._n_epochs} finished "
-                "epochs.",
-                stacklevel=4,
-            )
+            self._warn(f"was interrupted in epoch {self._n_finished + 1};", UserWarning)
         except _Diverged as error:
-            if self._finished is None:
+            if self.progress is None:
                 raise ValueError(f"{self.name}: {error}") from error
-            warnings.warn(
-                f"{self.name}: {error} It keeps the {self._kept_epoch()} of "
-                f"{self._n_epochs} finished epochs.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
-        assert self._finished is not None  # max_iter is at least 1
-        history, kept = self._finished
-        self.network._parameters.flat[...] = kept
-        self.network._pack()
-        return history
+            self._warn(f": {error}", ConvergenceWarning)
+        finally:
+            if self.progress is not None:
+                self.network._parameters.flat[...] = self.progress.kept
+                self.network._pack()
+        assert self.progress is not None  # max_iter is at least 1
+        return self.progress.history
 
     @property
-    def _n_epochs(self) -> int:
-        return 0 if self._finished is None else len(self._finished[0].losses)
+    def _n_finished(self) -> int:
+        return 0 if self.progress is None else self.progress.n_epochs
 
-    def _kept_epoch(self) -> str:
-        return "last" if self.score is None else "best"
+    def _warn(self, what: str, category: type[Warning]) -> None:
+        space = "" if what.startswith(":") else " "
+        kept = "best" if self.stops_by_score else "last"
+        warnings.warn(
+            f"{self.name}{space}{what} it keeps the {kept} of {self._n_finished} "
+            "finished epochs.",
+            category,
+            stacklevel=6,
+        )
 
-    def _run_epochs(self, samples: Samples) -> None:
-        unchanged = 0
+    def _run_epochs(self, samples: Samples | NextSteps) -> None:
         with tqdm(
             total=self.max_iter,
+            initial=self._n_finished,
             desc=self.name,
             unit="epoch",
             disable=not self.verbose,
             leave=True,
         ) as bar:
-            for _ in range(self.max_iter):
+            while not self._is_done():
+                if self._n_finished >= self.max_iter:
+                    self._warn_of_max_iter()
+                    return
+                rate = self.learning_rate.value()
+                self.optimizer.learning_rate = rate
                 loss = self._run_epoch(samples)
                 score = None if self.score is None else self.score()
-                unchanged = 0 if self._finish_epoch(loss, score) else unchanged + 1
+                self._finish_epoch(loss, score, len(samples))
                 bar.set_postfix(_shown(loss, score), refresh=False)
                 bar.update()
-                if unchanged > self.n_iter_no_change:
+                if self._call_back(loss, score, rate):
                     return
-        warnings.warn(
-            f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and "
-            "the optimization hasn't converged yet.",
-            ConvergenceWarning,
-            stacklevel=5,
-        )
 
-    def _finish_epoch(self, loss: float, score: float | None) -> bool:
-        """Record an epoch, keep its parameters if due, return whether it got better."""
-        history, kept = self._finished or (History(), None)
-        if score is None:
-            changed = loss <= history.best_loss - self.tol
+    def _warn_of_max_iter(self) -> None:
+        if self.expects_convergence:
+            warnings.warn(
+                f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached "
+                "and the optimization hasn't converged yet.",
+                ConvergenceWarning,
+                stacklevel=7,
+            )
+
+    def _is_done(self) -> bool:
+        """Whether nothing has changed for long and no lower rate is to be tried."""
+        progress = self.progress
+        return progress is not None and progress.unchanged > self.n_iter_no_change
+
+    def _finish_epoch(self, loss: float, score: float | None, n_samples: int) -> None:
+        """Record an epoch and keep its parameters if due."""
+        if self.progress is None:
+            history, kept, unchanged = self._earlier, self._first_kept, 0
         else:
+            progress = self.progress
+            history, kept, unchanged = (
+                progress.history,
+                progress.kept,
+                progress.unchanged,
+            )
+        by_score = self.stops_by_score and score is not None
+        if by_score:
+            assert score is not None  # as just asked
             changed = score >= history.best_score + self.tol
-        if kept is None or score is None or score > history.best_score:
+            is_best = score > history.best_score
+        else:
+            changed, is_best = loss <= history.best_loss - self.tol, True
+        if kept is None or is_best:
             kept = self.network._parameters.flat.copy()
-        self._finished = history.after(loss, score), kept
-        return changed
+        unchanged = 0 if changed else unchanged + 1
+        self.learning_rate.finish_epoch(n_samples)
+        if unchanged > self.n_iter_no_change and self.learning_rate.reduce():
+            unchanged = 0
+        self.progress = Progress(
+            history.after(loss, score), self._n_finished + 1, unchanged, kept
+        )
+        if self.checkpoint is not None:
+            self.checkpoint.write(self, self.progress)
 
-    def _run_epoch(self, samples: Samples) -> float:
+    def _call_back(self, loss: float, score: float | None, rate: float) -> bool:
+        """Show an epoch to all callbacks; return whether one wants to stop."""
+        assert self.progress is not None  # there is an epoch
+        number = len(self.progress.history.losses)
+        epoch = Epoch(number, loss, score, rate, self.network)
+        # All are called, whatever the first one returns.
+        wishes = [callback(epoch) for callback in self.callbacks]
+        return any(wish is True for wish in wishes)
+
+    def _run_epoch(self, samples: Samples | NextSteps) -> float:
         """Take one step per minibatch and return the mean loss."""
-        total = 0.0
-        batches = minibatches(len(samples), self.batch_size, self.random_state)
-        for batch in batches:
-            total += self._run_batch(samples, batch)
+        total = total_weight = 0.0
+        numbers = minibatches(len(samples), self.batch_size, self.random_state)
+        for batch in numbers:
+            loss, weight = self._run_batch(samples.take(batch), batch)
+            total += loss
+            total_weight += weight
+        if total_weight == 0.0:
+            raise ValueError(
+                f"{self.name}: no step has a next one to predict; "
+                "sequences of at least 2 steps are needed"
+            )
         # The last step of an epoch has no next one to notice what it did.
         if not math.isfinite(updates.sum_of_squares(self.network._parameters.flat)):
             raise _Diverged
-        return total / sum_in_order(samples.weights)
+        return total / total_weight
 
-    def _run_batch(self, samples: Samples, batch: np.ndarray) -> float:
-        """Take one step; return the batch's summed loss, the penalty included."""
-        values, lengths = samples.sequences.take(batch)
-        targets, weights = samples.targets[batch], samples.weights[batch]
+    def _run_batch(self, batch: Batch, numbers: np.ndarray) -> tuple[float, float]:
+        """Take one step; return the summed loss, penalty included, and the weight."""
+        network, gradients = self.network, self._gradients
+        weight = sum_in_order(batch.weights)
+        if weight == 0.0:
+            return 0.0, 0.0
 
         def loss(d_outputs: np.ndarray, outputs: np.ndarray) -> float:
-            mean, d_outputs[...] = self.loss(outputs, targets, weights)
-            return mean * sum_in_order(weights)
+            mean, d_outputs[...] = self.loss(outputs, batch.targets, batch.weights)
+            return mean * weight
 
-        network, gradients = self.network, self._gradients
         total = network.loss_and_gradients(
-            values, lengths, loss, gradients, self.n_threads
+            batch.values,
+            batch.lengths,
+            loss,
+            gradients,
+            self.n_threads,
+            self._masks(numbers),
         )
-        if self.alpha > 0.0:
-            factor = self.alpha / len(batch)
-            for stretch in self._weights:
-                part = network._parameters.flat[stretch]
-                total += 0.5 * self.alpha * updates.sum_of_squares(part)
-                updates.add_scaled(gradients.flat[stretch], part, factor)
+        total += self.penalty.add(network._parameters, gradients, weight)
         norm = clip_norm(gradients, self.max_norm)
         if not (math.isfinite(norm) and math.isfinite(total)):
             raise _Diverged
         self.optimizer.step(gradients)
-        return total
+        return total, weight
+
+    def _masks(self, numbers: np.ndarray) -> Masks | None:
+        """Return what draws a minibatch's masks: others for each sample and epoch."""
+        if self.dropout_seed is None:
+            return None
+        seed = (self.dropout_seed + self.learning_rate.epochs) % 2**64
+        return Masks(seed, numbers.astype(np.int64))
 
 
 class _Diverged(Exception):

@@ -7,6 +7,7 @@ from sklearn.exceptions import DataConversionWarning
 
 from cases import BOTH_CELLS, BOTH_DTYPES
 from fastgru import GRUClassifier
+from fastgru.estimators._tasks import Classes
 from problems import classifier, draw_classes, pad
 from tolerances import assert_close
 from twin import Twin, first_parameters
@@ -157,11 +158,13 @@ def test_early_stopping_stops():
     assert last < clf.best_validation_score_ + 0.001
 
 
-def test_the_validation_split_is_stratified():
+def test_the_validation_split_is_stratified(monkeypatch):
     y = np.array([0] * 54 + [1] * 6)
     clf = classifier(early_stopping=True, validation_fraction=0.5, max_iter=1)
     seen = []
-    clf._score_outputs = lambda targets, outputs: seen.append(targets) or 0.0
+    monkeypatch.setattr(
+        Classes, "score", lambda self, targets, outputs: seen.append(targets) or 0.0
+    )
     clf.fit(X, y)
     assert np.bincount(seen[0]).tolist() == [27, 3]
 
@@ -223,10 +226,14 @@ def test_the_losses_and_parameters_are_those_of_torch(epsilon, clip_norm):
         (np.linspace(0, 1, 60), "Unknown label type: continuous"),
         (np.where(Y == 0, np.nan, 1.0), "Input y contains NaN"),
         (np.where(Y == 0, np.inf, 1.0), "Input y contains infinity"),
-        (np.eye(60), r"y should be a 1d array, got an array of shape \(60, 60\)"),
+        (3 * np.eye(60), r"must hold 0 or 1 for each, got 3.0 at \(0, 0\)"),
+        (
+            np.arange(120).reshape(60, 2),
+            r"y should be a 1d array, got an array of shape \(60, 2\)",
+        ),
         (Y[:-1], r"inconsistent numbers of samples: \[60, 59\]"),
     ],
-    ids=["none", "one", "one_text", "numbers", "nan", "infinity", "2d", "short"],
+    ids=["none", "one", "text", "numbers", "nan", "infinity", "3", "2d", "short"],
 )
 def test_targets_that_are_refused(y, message):
     with pytest.raises(ValueError, match=message):

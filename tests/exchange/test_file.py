@@ -313,7 +313,7 @@ def test_paths_may_be_text(path, as_text):
 @pytest.mark.parametrize("model", [None, {"a": 1}, LinearRegression()], ids=repr)
 def test_other_objects_are_refused(path, model):
     name = type(model).__name__
-    message = rf"expected a layer, a Network, or a GRUClassifier .*, got .*\.{name}"
+    message = rf"expected a layer, a Network, or a GRUClassifier, .*, got .*\.{name}"
     with pytest.raises(TypeError, match=message):
         fastgru.save(model, path)
     assert not path.exists()
@@ -408,7 +408,7 @@ def rewrite(path, change):
     """Change a file's description and give it the right digest."""
     from safetensors import safe_open
 
-    from fastgru.exchange.file import _digest
+    from fastgru.exchange.container import _digest
 
     tensors = load_file(path)
     with safe_open(path, framework="numpy") as file:
@@ -421,7 +421,7 @@ def rewrite(path, change):
 
 
 @pytest.mark.parametrize(
-    "name", ["os.system", "builtins.eval", "GRUTransformer", "", None], ids=repr
+    "name", ["os.system", "builtins.eval", "GRUForecaster", "", None], ids=repr
 )
 def test_only_known_classes_are_made(path, name):
     fastgru.save(make_gru(), path)
@@ -469,7 +469,7 @@ def test_settings_that_do_not_fit_the_weights_are_refused(path, settings, messag
         fastgru.load(path)
 
 
-@pytest.mark.parametrize("field", ["settings", "network", "form", "fitted", "classes"])
+@pytest.mark.parametrize("field", ["settings", "network", "form", "fitted", "task"])
 def test_a_description_without_a_part_is_refused(path, field):
     fastgru.save(classifier(max_iter=1).fit(X, Y), path)
     rewrite(path, lambda description: description.pop(field))

@@ -10,7 +10,10 @@ from fastgru import GRU, Dense, Network, Pooling
 from fastgru.losses import CrossEntropy, SquaredError
 from fastgru.optimizers import Adam
 from fastgru.sequences import check_sequences
-from fastgru.training.trainer import Samples, Trainer
+from fastgru.training.penalties import ElasticNet
+from fastgru.training.samples import Samples
+from fastgru.training.schedules import LearningRate
+from fastgru.training.trainer import Trainer
 from tolerances import assert_close, assert_same_bits
 
 N_SAMPLES = 12
@@ -35,7 +38,6 @@ def make_trainer(loss=None, **changes):
     common = {"dtype": np.float64, "random_state": np.random.RandomState(1)}
     network = Network([GRU(2, 5, **common), Pooling("last"), Dense(5, 3, **common)])
     settings = {
-        "alpha": 0.0,
         "batch_size": 5,
         "max_iter": MAX_ITER,
         "tol": 0.0,
@@ -48,6 +50,8 @@ def make_trainer(loss=None, **changes):
         "name": "Learner",
     }
     make_optimizer = changes.pop("optimizer", lambda network: Adam(network, 0.05))
+    penalty = ElasticNet(changes.pop("alpha", 0.0))
+    settings |= {"penalty": penalty, "learning_rate": LearningRate("constant", 0.05)}
     return Trainer(
         network, loss or CrossEntropy(), make_optimizer(network), **settings | changes
     )

@@ -1,0 +1,80 @@
+"""What the epochs of a training came to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from fastgru.layers.network import Network
+
+
+@dataclass(frozen=True)
+class History:
+    """What the epochs so far came to.
+
+    Attributes
+    ----------
+    losses : list of float
+        Mean loss of each epoch's samples, the penalty included.
+    scores : list of float
+        Validation score after each epoch; empty without validation.
+    best_loss, best_score : float
+        Best of them.
+    """
+
+    losses: list[float] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    best_loss: float = math.inf
+    best_score: float = -math.inf
+
+    def after(self, loss: float, score: float | None) -> History:
+        """Return the history with one more epoch."""
+        return History(
+            [*self.losses, loss],
+            self.scores if score is None else [*self.scores, score],
+            min(self.best_loss, loss),
+            self.best_score if score is None else max(self.best_score, score),
+        )
+
+
+class Epoch(NamedTuple):
+    """A finished epoch, as callbacks see it.
+
+    Attributes
+    ----------
+    number : int
+        Number of epochs so far, those of earlier fits of a warm start included.
+    loss : float
+        Mean loss of the epoch's samples, the penalty included.
+    validation_score : float or None
+        Score on the validation set; None without one.
+    learning_rate : float
+        Learning rate of the epoch.
+    network : Network
+        The network as the epoch left it: to look at, to save, not to change.
+    """
+
+    number: int
+    loss: float
+    validation_score: float | None
+    learning_rate: float
+    network: Network
+
+
+# Returns True to end the training after this epoch.
+Callback = Callable[[Epoch], Any]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a training stands after a finished epoch."""
+
+    history: History
+    n_epochs: int  # of this fit
+    unchanged: int  # epochs in a row that bettered nothing
+    kept: np.ndarray  # the parameters to leave the network with
