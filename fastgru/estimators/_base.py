@@ -575,10 +575,13 @@ class GRUEstimator(BaseEstimator):
         >>> from fastgru import GRURegressor
         >>> X, y = np.zeros((8, 5, 2)), np.zeros(8)
         >>> print(GRURegressor(16, random_state=0).fit(X, y).summary())
-        Layer          Output shape  Parameters
-        ---------------------------------------
-        GRU            (n, T, 16)           960
-        Pooling(how=last)  (n, 16)            0
+        Layer              Output shape  Parameters
+        -------------------------------------------
+        GRU                (n, T, 16)           960
+        Pooling(how=last)  (n, 16)                0
+        Dense              (n, 1)                17
+        -------------------------------------------
+        977 parameters, float32
         """
         check_is_fitted(self)
         return summary(self._network, self._form)

@@ -820,6 +820,39 @@ def test_cross_validation_on_padded_arrays(make):
 # -- memory --
 
 
+def test_fit_needs_the_memory_of_a_minibatch():
+    if not os.access("/proc/self/clear_refs", os.W_OK):
+        pytest.skip("peak memory: nowhere to read it on this system")
+    code = """
+        import re
+        import warnings
+        from pathlib import Path
+        import numpy as np
+        from fastgru import GRUClassifier
+
+        def memory(name):
+            status = Path("/proc/self/status").read_text()
+            return int(re.search(rf"{name}:\\s+(\\d+) kB", status)[1]) / 1024
+
+        rng = np.random.default_rng(0)
+        lengths = rng.integers(20, 200, 10_000)
+        X = [rng.standard_normal((n, 8), dtype=np.float32) for n in lengths]
+        y = np.arange(10_000) % 3
+        warnings.simplefilter("ignore")
+        clf = GRUClassifier(64, max_iter=1, random_state=0)
+        clf.fit(X[:200], y[:200])  # compiles, or loads what was compiled
+        Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten
+        before = memory("VmRSS")
+        clf.set_params(max_iter=2).fit(X, y)
+        # Of the 200 longest sequences, as the layer says: 5 H + I numbers per step.
+        tape = np.sort(lengths)[-200:].sum() * (5 * 64 + 8) * 4 / 2**20
+        print(memory("VmHWM") - before, tape)
+    """
+    megabytes, tape = map(float, run_python(code).split())
+    assert tape > 45
+    assert megabytes < 1.3 * tape + 50
+
+
 def test_predict_needs_the_memory_of_its_batches():
     if not os.access("/proc/self/clear_refs", os.W_OK):
         pytest.skip("peak memory: nowhere to read it on this system")
