@@ -16,6 +16,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils import get_tags
 from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -787,6 +788,21 @@ NAMES, CHECKS = SKLEARN_CHECKS.args
 @pytest.mark.parametrize(NAMES, list(CHECKS), **SKLEARN_CHECKS.kwargs)
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [GRUClassifier(), GRURegressor(), GRUTransformer(), SequenceScaler()],
+    ids=str,
+)
+def test_tags_promise_what_the_checks_ask_for(estimator):
+    tags = get_tags(estimator)
+    assert tags.input_tags.two_d_array
+    assert tags.input_tags.three_d_array
+    assert not tags.input_tags.allow_nan
+    assert not tags.non_deterministic
+    assert not (tags.classifier_tags and tags.classifier_tags.poor_score)
+    assert not (tags.regressor_tags and tags.regressor_tags.poor_score)
 
 
 @EACH_PREDICTOR
