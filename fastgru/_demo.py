@@ -92,13 +92,8 @@ def split_recordings(seed: int) -> Split:
     X_train, X_test, y_train, y_test = train_test_split(
         X, y, test_size=TEST_FRACTION, stratify=y, random_state=seed
     )
-    scaler = StandardScaler().fit(np.concatenate(X_train))
-    return Split(
-        [scaler.transform(recording) for recording in X_train],
-        [scaler.transform(recording) for recording in X_test],
-        y_train,
-        y_test,
-    )
+    scaler = fastgru.SequenceScaler().fit(X_train)
+    return Split(scaler.transform(X_train), scaler.transform(X_test), y_train, y_test)
 
 
 def train(digits: Split, *, epochs: int, seed: int) -> fastgru.GRUClassifier:
