@@ -8,7 +8,7 @@ all fitted attributes are set at once when there is something to set.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -32,9 +32,9 @@ from fastgru.estimators._networks import (
     first_part,
     hidden_sizes,
     make_network,
-    numbers_per_step,
     summary,
 )
+from fastgru.estimators._running import Score, run_batches
 from fastgru.estimators._targets import rows_of, steps_to_user, weights_of
 from fastgru.estimators._tasks import Task
 from fastgru.estimators._training import (
@@ -56,8 +56,8 @@ from fastgru.training.samples import NextSteps, Samples
 from fastgru.training.schedules import KINDS as LEARNING_RATES
 from fastgru.training.trainer import Trainer
 
-# Most numbers of a batch of ``predict`` at once; one sequence may be longer.
-_NUMBERS_IN_BATCH = 2**20
+# What a partial fit does.
+_ONE_EPOCH = {"max_iter": 1, "verbose": False, "expects_convergence": False}
 
 _positive_int = Interval(Integral, 1, None, closed="left")
 _not_negative = Interval(Real, 0, None, closed="left")
@@ -115,92 +115,56 @@ class GRUEstimator(BaseEstimator):
         "dtype": [StrOptions({"float32", "float64"})],
     }
 
+    # The parameters that all estimators have.
+    hidden_size: Any
+    num_layers: int
+    bidirectional: bool
+    reset_after: bool
+    dropout: float
+    recurrent_dropout: float
+    pooling: str
+    dense_sizes: Sequence[int]
+    activation: str
+    n_tokens: int | None
+    embedding_dim: int | None
+    initializer: str
+    solver: str
+    alpha: float
+    l1_ratio: float
+    batch_size: int | str
+    learning_rate: str
+    learning_rate_init: float
+    power_t: float
+    decay_rate: float
+    max_iter: int
+    shuffle: bool
+    random_state: Any
+    tol: float
+    verbose: bool | int
+    warm_start: bool
+    momentum: float
+    nesterovs_momentum: bool
+    early_stopping: bool
+    validation_fraction: float
+    n_iter_no_change: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    clip_norm: float | None
+    callbacks: Any
+    checkpoint: Any
+    n_jobs: int | None
+    dtype: str
+
+    # What is fitted.
     _task: Task
     _network: Network
     _form: SequenceForm
 
-    def __init__(
-        self,
-        hidden_size: Any = 64,
-        *,
-        num_layers: int = 1,
-        bidirectional: bool = False,
-        reset_after: bool = True,
-        dropout: float = 0.0,
-        recurrent_dropout: float = 0.0,
-        pooling: str = "last",
-        dense_sizes: Sequence[int] = (),
-        activation: str = "relu",
-        n_tokens: int | None = None,
-        embedding_dim: int | None = None,
-        initializer: str = "uniform",
-        solver: str = "adam",
-        alpha: float = 0.0001,
-        l1_ratio: float = 0.0,
-        batch_size: int | str = "auto",
-        learning_rate: str = "constant",
-        learning_rate_init: float = 0.001,
-        power_t: float = 0.5,
-        decay_rate: float = 0.95,
-        max_iter: int = 200,
-        shuffle: bool = True,
-        random_state: Any = None,
-        tol: float = 1e-4,
-        verbose: bool | int = False,
-        warm_start: bool = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: float = 10,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        clip_norm: float | None = 1.0,
-        callbacks: Any = None,
-        checkpoint: Any = None,
-        n_jobs: int | None = None,
-        dtype: str = "float32",
-    ) -> None:
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
-        self.bidirectional = bidirectional
-        self.reset_after = reset_after
-        self.dropout = dropout
-        self.recurrent_dropout = recurrent_dropout
-        self.pooling = pooling
-        self.dense_sizes = dense_sizes
-        self.activation = activation
-        self.n_tokens = n_tokens
-        self.embedding_dim = embedding_dim
-        self.initializer = initializer
-        self.solver = solver
-        self.alpha = alpha
-        self.l1_ratio = l1_ratio
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.decay_rate = decay_rate
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.clip_norm = clip_norm
-        self.callbacks = callbacks
-        self.checkpoint = checkpoint
-        self.n_jobs = n_jobs
-        self.dtype = dtype
+    def _set_parameters(self, arguments: dict[str, Any]) -> None:
+        """Set the constructor's arguments, all its local variables, as attributes."""
+        for name in self._get_param_names():
+            setattr(self, name, arguments[name])
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -253,12 +217,13 @@ class GRUEstimator(BaseEstimator):
                 f"pooling={self.pooling!r} would change nothing; leave it out"
             )
 
-    def _open(self, X: Any, expected: SequenceForm | None) -> Sequences:
-        """Check X and make it readable."""
-        dtype = self.dtype if expected is None else self._network.dtype
+    def _open(
+        self, X: Any, expected: SequenceForm | None = None, dtype: Any = None
+    ) -> Sequences:
+        """Check X and make it readable, by default in the dtype of the parameters."""
         return check_sequences(
             X,
-            dtype=dtype,
+            dtype=self.dtype if dtype is None else dtype,
             estimator_name=type(self).__name__,
             expected=expected,
             n_tokens=self.n_tokens,
@@ -313,40 +278,33 @@ class GRUEstimator(BaseEstimator):
         self._check_parameters()
         goes_on = hasattr(self, "_network") and (partial or bool(self.warm_start))
         sequences = self._open(X, self._form if goes_on else None)
+        form = sequences.form
         rows = self._target_rows(y, sequences)
         if goes_on:
             task = self._task
         elif task is None:
-            task = self._make_task(rows, sequences.form)
+            task = self._make_task(rows, form)
         samples = self._make_samples(sequences, rows, task, sample_weight)
-        held_out = self._open_validation(X_val, y_val, sequences.form, task)
+        held_out = self._open_validation(X_val, y_val, form, task)
         settings = self.get_params(deep=False)
         random_state = make_random_state(settings)
-        start = self._network._parameters.flat if goes_on else None
         checkpoint = None
         if self.checkpoint is not None:
+            start = self._network._parameters.flat if goes_on else None
             name = type(self).__name__
             identity = identity_of(settings, name, start, samples, held_out)
             checkpoint = Checkpoint(self.checkpoint, identity, random_state)
-        network = self._make_network(sequences.form, task, random_state)
-        history = None
+        pools = self._pools(task)
+        network = make_network(
+            settings, form, task.n_outputs, random_state, pools=pools
+        )
         if goes_on:
-            history = self._history
-            if self._network._parameters.shapes != network._parameters.shapes:
-                raise ValueError(
-                    "the parameters describe a network of other sizes than the fitted "
-                    f"one, with which {type(self).__name__} goes on; call fit with "
-                    "warm_start=False to start anew"
-                )
-            network.load_state_dict(self._network.state_dict())
+            self._copy_parameters_to(network)
         if self.early_stopping and held_out is None:
             samples, held_out = self._split(samples, task, random_state)
         score = None
         if held_out is not None:
-            score = _Score(network, task, held_out, resolve_n_jobs(self.n_jobs))
-        changes: dict[str, Any] = {}
-        if partial:
-            changes = {"max_iter": 1, "verbose": False, "expects_convergence": False}
+            score = Score(network, task, held_out, resolve_n_jobs(self.n_jobs))
         trainer = make_trainer(
             settings,
             network,
@@ -356,8 +314,8 @@ class GRUEstimator(BaseEstimator):
             name=type(self).__name__,
             score=score,
             checkpoint=checkpoint,
-            history=history,
-            **changes,
+            history=self._history if goes_on else None,
+            **(_ONE_EPOCH if partial else {}),
         )
         if partial:
             self._take_up(trainer)
@@ -366,10 +324,22 @@ class GRUEstimator(BaseEstimator):
         finally:
             # Whatever ended the training, finished epochs are not lost.
             if trainer.progress is not None:
-                validate_data(
-                    self, X, reset=not goes_on, skip_check_array=True, ensure_2d=False
-                )
-                self._set_fitted(trainer, sequences.form, task, partial=partial)
+                self._remember_names(X, reset=not goes_on)
+                self._set_fitted(trainer, form, task, partial=partial)
+
+    def _copy_parameters_to(self, network: Network) -> None:
+        """Let a new network begin where the fitted one is."""
+        if self._network._parameters.shapes != network._parameters.shapes:
+            raise ValueError(
+                "the parameters describe a network of other sizes than the fitted "
+                f"one, with which {type(self).__name__} goes on; call fit with "
+                "warm_start=False to start anew"
+            )
+        network.load_state_dict(self._network.state_dict())
+
+    def _remember_names(self, X: Any, *, reset: bool) -> None:
+        """Remember the names of a data frame's columns, or compare them."""
+        validate_data(self, X, reset=reset, skip_check_array=True, ensure_2d=False)
 
     def _partial_fit(
         self, X: Any, y: Any, sample_weight: Any, task: Task | None
@@ -381,13 +351,6 @@ class GRUEstimator(BaseEstimator):
             )
         self._fit(X, y, sample_weight, partial=True, task=task)
 
-    def _make_network(
-        self, form: SequenceForm, task: Task, random_state: np.random.RandomState
-    ) -> Network:
-        settings = self.get_params(deep=False)
-        pools = self._pools(task)
-        return make_network(settings, form, task.n_outputs, random_state, pools=pools)
-
     def _open_validation(
         self, X_val: Any, y_val: Any, form: SequenceForm, task: Task
     ) -> Samples | NextSteps | None:
@@ -395,18 +358,9 @@ class GRUEstimator(BaseEstimator):
             if y_val is not None:
                 raise ValueError("y_val was given without X_val")
             return None
-        sequences = self._open_like(X_val, form)
+        sequences = self._open(X_val, form)
         rows = self._target_rows(y_val, sequences, "y_val")
         return self._make_samples(sequences, rows, task, None)
-
-    def _open_like(self, X: Any, form: SequenceForm) -> Sequences:
-        return check_sequences(
-            X,
-            dtype=self.dtype,
-            estimator_name=type(self).__name__,
-            expected=form,
-            n_tokens=self.n_tokens,
-        )
 
     def _split(
         self,
@@ -489,8 +443,8 @@ class GRUEstimator(BaseEstimator):
     def _run(self, X: Any, network: Network | None = None) -> tuple[Sequences, Any]:
         """Check X; return it and the rows that a network, by default ours, gives."""
         check_is_fitted(self)
-        validate_data(self, X, reset=False, skip_check_array=True, ensure_2d=False)
-        sequences = self._open(X, self._form)
+        self._remember_names(X, reset=False)
+        sequences = self._open(X, self._form, self._network.dtype)
         network = self._network if network is None else network
         return sequences, run_batches(network, sequences, resolve_n_jobs(self.n_jobs))
 
@@ -592,55 +546,3 @@ def can_fit_in_parts(estimator: GRUEstimator) -> bool:
     if estimator.early_stopping:
         raise AttributeError("partial_fit does not support early_stopping=True")
     return True
-
-
-class _Score:
-    """The validation score of a network as it is."""
-
-    def __init__(
-        self,
-        network: Network,
-        task: Task,
-        samples: Samples | NextSteps,
-        n_threads: int,
-    ) -> None:
-        self._network = network
-        self._task = task
-        self._samples = samples
-        self._n_threads = n_threads
-
-    def __call__(self) -> float:
-        outputs = run_batches(self._network, self._samples.sequences, self._n_threads)
-        if isinstance(self._samples, Samples):
-            return self._task.score(self._samples.targets, outputs)
-        batch = self._samples.take(np.arange(len(self._samples)))
-        has_next = batch.weights > 0
-        return self._task.score(batch.targets[has_next], outputs[has_next])
-
-
-def run_batches(network: Network, sequences: Sequences, n_threads: int) -> np.ndarray:
-    """Run a network over sequences, a batch at a time; return all rows of outputs."""
-    per_step = network._output.per == "step"
-    n_rows = sequences.lengths.sum() if per_step else len(sequences)
-    outputs = np.empty((n_rows, network.output_size), network.dtype)
-    begin = 0
-    for batch in _batches(sequences, numbers_per_step(network)):
-        part = network.outputs(*sequences.take(batch), n_threads)
-        outputs[begin : begin + len(part)] = part
-        begin += len(part)
-    return outputs
-
-
-def _batches(sequences: Sequences, n_numbers: int) -> Iterator[slice]:
-    """Yield slices of sequences that together hold a bounded number of values.
-
-    n_numbers : of each step
-    """
-    ends = np.cumsum(sequences.lengths) * n_numbers
-    begin = 0
-    while begin < len(sequences):
-        before = 0 if begin == 0 else int(ends[begin - 1])
-        end = int(np.searchsorted(ends, before + _NUMBERS_IN_BATCH, side="right"))
-        end = max(end, begin + 1)
-        yield slice(begin, end)
-        begin = end

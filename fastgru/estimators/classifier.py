@@ -204,6 +204,9 @@ class GRUClassifier(ClassifierMixin, GRUEstimator):
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
 
+    return_sequences: bool
+    class_weight: Any
+
     def __init__(
         self,
         hidden_size: Any = 64,
@@ -249,49 +252,7 @@ class GRUClassifier(ClassifierMixin, GRUEstimator):
         n_jobs: int | None = None,
         dtype: str = "float32",
     ) -> None:
-        super().__init__(
-            hidden_size,
-            num_layers=num_layers,
-            bidirectional=bidirectional,
-            reset_after=reset_after,
-            dropout=dropout,
-            recurrent_dropout=recurrent_dropout,
-            pooling=pooling,
-            dense_sizes=dense_sizes,
-            activation=activation,
-            n_tokens=n_tokens,
-            embedding_dim=embedding_dim,
-            initializer=initializer,
-            solver=solver,
-            alpha=alpha,
-            l1_ratio=l1_ratio,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            learning_rate_init=learning_rate_init,
-            power_t=power_t,
-            decay_rate=decay_rate,
-            max_iter=max_iter,
-            shuffle=shuffle,
-            random_state=random_state,
-            tol=tol,
-            verbose=verbose,
-            warm_start=warm_start,
-            momentum=momentum,
-            nesterovs_momentum=nesterovs_momentum,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            n_iter_no_change=n_iter_no_change,
-            beta_1=beta_1,
-            beta_2=beta_2,
-            epsilon=epsilon,
-            clip_norm=clip_norm,
-            callbacks=callbacks,
-            checkpoint=checkpoint,
-            n_jobs=n_jobs,
-            dtype=dtype,
-        )
-        self.return_sequences = return_sequences
-        self.class_weight = class_weight
+        self._set_parameters(locals())
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -41,129 +41,29 @@ class GRUTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, GRUEstim
 
     Parameters
     ----------
-    hidden_size : int or sequence of int, default=64
-        Number of units of the GRU; several numbers are a stack of GRUs of these sizes.
-    num_layers : int, default=1
-        Number of layers, each of ``hidden_size`` units.
-    bidirectional : bool, default=False
-        Whether each layer also reads the sequence from its end.
-    reset_after : bool, default=True
-        Whether the reset gate acts after the product with the recurrent weights, see
-        :class:`fastgru.GRU`.
-    dropout : float, default=0.0
-        Part of the units, in [0, 1), dropped in training from what each recurrent layer
-        and each layer of ``dense_sizes`` hands on.  One mask holds for all steps of a
-        sequence.
-    recurrent_dropout : float, default=0.0
-        Part of the units of the state, in [0, 1), that the recurrent products do not
-        see in training.
-    pooling : {"last", "mean", "max", "attention"}, default="last"
-        What is made of the states of all steps, see :class:`fastgru.Pooling`.
-    dense_sizes : sequence of int, default=()
-        Sizes of fully connected layers between the recurrent ones and the outputs.
-    activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
-        Activation of these layers.
-    n_tokens : int or None, default=None
-        Number of different tokens; X then holds tokens, whole numbers from 0 to
-        ``n_tokens - 1``, and an embedding is learned with the rest.
-    embedding_dim : int or None, default=None
-        Size of that embedding; None means the first hidden size.
-    initializer : {"uniform", "glorot_orthogonal"}, default="uniform"
-        How the first recurrent weights are drawn, see :class:`fastgru.GRU`.
+    hidden_size, num_layers, bidirectional, reset_after, dropout, recurrent_dropout
+        As for :class:`fastgru.GRUClassifier`.
+    pooling, dense_sizes, activation, n_tokens, embedding_dim, initializer
+        As for :class:`fastgru.GRUClassifier`.
     target_type : {"auto", "classes", "numbers"}, default="auto"
         What y is.  "auto" takes whole numbers, text and the like for classes and
         numbers with a fraction for numbers, as scikit-learn does.
-    solver : {"adam", "adamw", "sgd", "rmsprop"}, default="adam"
-        Optimiser, see :mod:`fastgru.optimizers`.
-    alpha : float, default=0.0001
-        Strength of the penalty on weights (not biases): ``alpha * (l1_ratio *
-        sum(abs(w)) + (1 - l1_ratio) / 2 * sum(w**2))``, divided by the samples of a
-        minibatch as in ``MLPClassifier``.  With ``solver="adamw"`` the squares are not
-        in the loss: they are its weight decay, ``alpha * (1 - l1_ratio)``.
-    l1_ratio : float, default=0.0
-        Share of the absolute values in the penalty, in [0, 1].
-    batch_size : int or "auto", default="auto"
-        Samples of a minibatch; "auto" is ``min(200, n_samples)``.
-    learning_rate : str, default="constant"
-        How the learning rate goes on from ``learning_rate_init``, with every solver.
-        "constant" keeps it; "invscaling" divides it by ``(samples + 1) ** power_t``
-        after so many samples; "adaptive" divides it by 5 each time training would stop
-        by ``tol``, until it is 1e-6; "exponential" multiplies it by ``decay_rate``
-        after each epoch; "cosine" lowers it to 0 over ``max_iter`` epochs.
-    learning_rate_init : float, default=0.001
-        Learning rate of the first epoch.
-    power_t : float, default=0.5
-        Exponent of "invscaling".
-    decay_rate : float, default=0.95
-        Factor of "exponential", in (0, 1].
-    max_iter : int, default=200
-        Number of epochs at most.
-    shuffle : bool, default=True
-        Whether to shuffle the samples in each epoch.
-    random_state : int, RandomState instance or None, default=None
-        Draws the first weights, the validation split, dropout and the order of the
-        samples.
-    tol : float, default=1e-4
-        Training stops when the loss (with ``early_stopping`` the validation score) has
-        not become better by this for ``n_iter_no_change`` epochs.
-    verbose : bool or int, default=False
-        Whether to show a progress bar over the epochs, with loss, validation score and
-        the time left.
-    warm_start : bool, default=False
-        Whether ``fit`` goes on with the fitted weights, with a new optimiser.
-    momentum : float, default=0.9
-        Momentum of "sgd", in [0, 1].
-    nesterovs_momentum : bool, default=True
-        Whether that is Nesterov's.
-    early_stopping : bool, default=False
-        Whether to stop by the score on a validation set and keep the weights that
-        scored best.  The set is what ``fit`` gets as ``X_val, y_val``, or a part of
-        the samples that is held out.
-    validation_fraction : float, default=0.1
-        Share of the samples to hold out, in (0, 1).
-    n_iter_no_change : int or infinity, default=10
-        See ``tol``.
-    beta_1, beta_2 : float, default=0.9, 0.999
-        Decay rates of "adam" and "adamw", in [0, 1).
-    epsilon : float, default=1e-8
-        Added to the denominator of "adam", "adamw" and "rmsprop".
-    clip_norm : float or None, default=1.0
-        Largest Euclidean norm of a minibatch's gradient, longer ones are scaled down;
-        None for no limit.
-    callbacks : callable, list of callables or None, default=None
-        Each is called after each epoch with an object that has the attributes
-        ``number`` (of epochs so far), ``loss``, ``validation_score``,
-        ``learning_rate`` and ``network``; if it returns True, training ends.
-    checkpoint : str, path-like or None, default=None
-        File to which each finished epoch is written, whole or not at all.  A ``fit``
-        that finds it, with the same parameters and data, goes on from it, and ends with
-        the same bits as one that was never interrupted.
-    n_jobs : int or None, default=None
-        Threads; None is all that :func:`fastgru.get_num_threads` allows, 1 inside a
-        joblib worker.
-    dtype : {"float32", "float64"}, default="float32"
-        Type of the network's numbers.
+    solver, alpha, l1_ratio, batch_size, learning_rate, learning_rate_init, power_t
+        As for :class:`fastgru.GRUClassifier`.
+    decay_rate, max_iter, shuffle, random_state, tol, verbose, warm_start, momentum
+        As for :class:`fastgru.GRUClassifier`.
+    nesterovs_momentum, early_stopping, validation_fraction, n_iter_no_change, beta_1
+        As for :class:`fastgru.GRUClassifier`; the validation score is accuracy or R
+        squared.
+    beta_2, epsilon, clip_norm, callbacks, checkpoint, n_jobs, dtype
+        As for :class:`fastgru.GRUClassifier`.
 
     Attributes
     ----------
-    n_features_in_ : int
-        Features per step; after 2-D input the number of steps, for tokens 1.
-    n_outputs_ : int
-        Number of outputs of the network.
-    n_iter_ : int
-        Number of epochs that were run, those of a warm start included.
-    t_ : int
-        Number of samples that the last training has seen, repetitions included.
-    loss_ : float
-        Loss of the last epoch.
-    best_loss_ : float or None
-        Lowest loss of an epoch; None with ``early_stopping``.
-    loss_curve_ : list of float
-        Mean loss of each epoch, penalty included.
-    validation_scores_ : list of float or None
-        Accuracy or R squared on the validation set after each epoch; None without one.
-    best_validation_score_ : float or None
-        Highest of these.
+    n_features_in_, n_outputs_, n_iter_, t_, loss_, best_loss_, loss_curve_
+        As for :class:`fastgru.GRUClassifier`.
+    validation_scores_, best_validation_score_
+        As for :class:`fastgru.GRUClassifier`.
     out_activation_ : str
         "softmax", "logistic" or "identity".
 
@@ -193,6 +93,8 @@ class GRUTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, GRUEstim
         **GRUEstimator._parameter_constraints,
         "target_type": [StrOptions({"auto", "classes", "numbers"})],
     }
+
+    target_type: str
 
     def __init__(
         self,
@@ -238,48 +140,7 @@ class GRUTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, GRUEstim
         n_jobs: int | None = None,
         dtype: str = "float32",
     ) -> None:
-        super().__init__(
-            hidden_size,
-            num_layers=num_layers,
-            bidirectional=bidirectional,
-            reset_after=reset_after,
-            dropout=dropout,
-            recurrent_dropout=recurrent_dropout,
-            pooling=pooling,
-            dense_sizes=dense_sizes,
-            activation=activation,
-            n_tokens=n_tokens,
-            embedding_dim=embedding_dim,
-            initializer=initializer,
-            solver=solver,
-            alpha=alpha,
-            l1_ratio=l1_ratio,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            learning_rate_init=learning_rate_init,
-            power_t=power_t,
-            decay_rate=decay_rate,
-            max_iter=max_iter,
-            shuffle=shuffle,
-            random_state=random_state,
-            tol=tol,
-            verbose=verbose,
-            warm_start=warm_start,
-            momentum=momentum,
-            nesterovs_momentum=nesterovs_momentum,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            n_iter_no_change=n_iter_no_change,
-            beta_1=beta_1,
-            beta_2=beta_2,
-            epsilon=epsilon,
-            clip_norm=clip_norm,
-            callbacks=callbacks,
-            checkpoint=checkpoint,
-            n_jobs=n_jobs,
-            dtype=dtype,
-        )
-        self.target_type = target_type
+        self._set_parameters(locals())
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -23,7 +23,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from cases import BOTH_CELLS, BOTH_DTYPES, num_threads
 from children import run_python, start_python
 from fastgru import GRUClassifier, GRURegressor, GRUTransformer, SequenceScaler
-from fastgru.estimators import _base
+from fastgru.estimators import _running
 from fastgru.training.trainer import Trainer
 from problems import (
     classifier,
@@ -312,7 +312,7 @@ def test_a_sequence_alone_gives_its_bits_in_the_batch(make, dtype, reset_after):
 def test_the_size_of_batches_in_predict_does_not_matter(make, numbers, monkeypatch):
     estimator = make(max_iter=3).fit(X, Y)
     whole = results(estimator)
-    monkeypatch.setattr(_base, "_NUMBERS_IN_BATCH", numbers)
+    monkeypatch.setattr(_running, "_NUMBERS_IN_BATCH", numbers)
     assert_same_bits("results", results(estimator), whole)
 
 
@@ -561,7 +561,7 @@ def test_a_second_fit_starts_anew(make):
 def test_what_is_held_out_is_not_trained_on(make, fraction, monkeypatch):
     # Every sequence has another first number, by which it is known again.
     trained, held_out = [], []
-    fit, run = Trainer.fit, _base.run_batches
+    fit, run = Trainer.fit, _running.run_batches
 
     def noted_fit(self, samples):
         trained.append(samples.sequences)
@@ -572,7 +572,7 @@ def test_what_is_held_out_is_not_trained_on(make, fraction, monkeypatch):
         return run(network, sequences, n_threads)
 
     monkeypatch.setattr(Trainer, "fit", noted_fit)
-    monkeypatch.setattr(_base, "run_batches", noted_run)
+    monkeypatch.setattr(_running, "run_batches", noted_run)
     make(max_iter=3, early_stopping=True, validation_fraction=fraction).fit(X, Y)
     numbers = []
     for sequences in (trained[0], held_out[0]):
@@ -904,7 +904,7 @@ def test_predict_needs_the_memory_of_its_batches():
 @EACH_PREDICTOR
 def test_predict_takes_long_lists_in_batches(make, monkeypatch):
     # A batch is about as many numbers as allowed, or one sequence.
-    monkeypatch.setattr(_base, "_NUMBERS_IN_BATCH", 60)
+    monkeypatch.setattr(_running, "_NUMBERS_IN_BATCH", 60)
     estimator = make(max_iter=1).fit(X, Y)
     network, sizes = estimator._network, []
     outputs = network.outputs
