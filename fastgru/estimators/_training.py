@@ -118,6 +118,8 @@ def make_trainer(
         "callbacks": callbacks_of(settings["callbacks"]),
         "checkpoint": checkpoint,
         "history": history,
+        # A cosine ends where it was meant to.
+        "expects_convergence": settings["learning_rate"] != "cosine",
     }
     optimizer = make_optimizer(settings, network)
     return Trainer(network, loss, optimizer, **arguments | changes)

@@ -311,11 +311,13 @@ class GRUClassifier(ClassifierMixin, GRUEstimator):
 
         Parameters
         ----------
-        X, y, sample_weight
+        X, y
             As for :meth:`fit`.
         classes : array-like of shape (n_classes,), default=None
             All classes that will ever come; needed in the first call, left out or the
             same in others.
+        sample_weight : array-like of shape (n_samples,), default=None
+            As for :meth:`fit`.
 
         Returns
         -------

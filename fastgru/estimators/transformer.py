@@ -45,9 +45,10 @@ class GRUTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, GRUEstim
         As for :class:`fastgru.GRUClassifier`.
     pooling, dense_sizes, activation, n_tokens, embedding_dim, initializer
         As for :class:`fastgru.GRUClassifier`.
-    target_type : {"auto", "classes", "numbers"}, default="auto"
-        What y is.  "auto" takes whole numbers, text and the like for classes and
-        numbers with a fraction for numbers, as scikit-learn does.
+    target_type : {"auto", "classes", "numbers", "next_step"}, default="auto"
+        What is learned.  "auto" takes whole numbers, text and the like for classes and
+        numbers with a fraction for numbers, as scikit-learn does.  "next_step" ignores
+        y, which a pipeline passes on to all its steps.
     solver, alpha, l1_ratio, batch_size, learning_rate, learning_rate_init, power_t
         As for :class:`fastgru.GRUClassifier`.
     decay_rate, max_iter, shuffle, random_state, tol, verbose, warm_start, momentum
@@ -84,14 +85,14 @@ class GRUTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, GRUEstim
     >>> from fastgru import GRUTransformer
     >>> rng = np.random.default_rng(0)
     >>> X = [rng.normal(size=(length, 2)) for length in rng.integers(5, 15, size=40)]
-    >>> transformer = GRUTransformer(16, pooling="mean", max_iter=5, tol=1)
+    >>> transformer = GRUTransformer(16, pooling="mean", n_iter_no_change=3, tol=0.1)
     >>> transformer.fit_transform(X).shape
     (40, 16)
     """
 
     _parameter_constraints: ClassVar[dict] = {
         **GRUEstimator._parameter_constraints,
-        "target_type": [StrOptions({"auto", "classes", "numbers"})],
+        "target_type": [StrOptions({"auto", "classes", "numbers", "next_step"})],
     }
 
     target_type: str
@@ -218,7 +219,7 @@ class GRUTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, GRUEstim
         return self._encoder.output_size
 
     def _target_rows(self, y: Any, sequences: Sequences, name: str = "y") -> Any:
-        return y
+        return None if self.target_type == "next_step" else y
 
     def _make_task(self, y: Any, form: SequenceForm) -> Task:
         if y is None:

@@ -593,6 +593,13 @@ def test_max_iter_without_convergence_warns(make):
 
 
 @EACH
+def test_a_cosine_that_has_come_to_its_end_does_not_warn(make):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make(max_iter=3, learning_rate="cosine").fit(X, Y)
+
+
+@EACH
 def test_convergence_does_not_warn(make):
     estimator = make(max_iter=1000, tol=0.01, n_iter_no_change=3)
     with warnings.catch_warnings():

@@ -79,6 +79,12 @@ def test_what_a_target_is():
         transformer(target_type="classes").fit(X, Y + 0.5)
 
 
+def test_a_target_can_be_ignored():
+    ignoring = transformer(5, max_iter=3, target_type="next_step").fit(X, Y)
+    without = transformer(5, max_iter=3).fit(X)
+    assert_same_bits("vectors", ignoring.transform(X), without.transform(X))
+
+
 def test_validation_without_a_target():
     W, _ = waves()
     model = transformer(8, early_stopping=True, max_iter=5).fit(W)
