@@ -122,7 +122,9 @@ def parallel_region(n_threads: int) -> Iterator[int]:
     try:
         import numba
 
-        _has_started_threads = True
+        if not _has_started_threads:
+            _start_threads()
+            _has_started_threads = True
         before = numba.get_num_threads()
         try:
             numba.set_num_threads(min(n_threads, _available()))
@@ -131,6 +133,26 @@ def parallel_region(n_threads: int) -> Iterator[int]:
             numba.set_num_threads(before)
     finally:
         _entered.release()
+
+
+# How often an idle thread of GNU OpenMP looks for work before it goes to sleep.  Its own
+# 300,000 looks keep the core from other processes for milliseconds, and from the very
+# thread that is waited for if that has to share a core; with these the next region of
+# a call still finds the threads awake.
+_LOOKS = "5000"
+
+
+def _start_threads() -> None:
+    """Let Numba start its threads, which read how long to wait for work then."""
+    import numba
+
+    if "GOMP_SPINCOUNT" in os.environ or "OMP_WAIT_POLICY" in os.environ:
+        return  # the user has said it
+    os.environ["GOMP_SPINCOUNT"] = _LOOKS
+    try:
+        numba.get_num_threads()
+    finally:
+        del os.environ["GOMP_SPINCOUNT"]
 
 
 class TeamTrials:

@@ -118,6 +118,36 @@ def test_numbas_own_number_is_given_back(before):
         assert granted == 2
 
 
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize(
+    "variable", [None, "GOMP_SPINCOUNT", "OMP_WAIT_POLICY"], ids=str
+)
+def test_threads_start_with_few_looks_unless_the_user_chose(variable):
+    code = """
+        import os
+        import numba
+        from fastgru import _threads
+        before, seen = dict(os.environ), []
+        start = numba.get_num_threads
+
+        def noted():
+            seen.append(os.environ.get("GOMP_SPINCOUNT"))
+            return start()
+
+        numba.get_num_threads = noted
+        for _ in range(2):
+            with _threads.parallel_region(2):
+                pass
+        print(seen, dict(os.environ) == before)
+    """
+    given = {} if variable is None else {variable: "PASSIVE"}
+    if variable == "GOMP_SPINCOUNT":
+        given = {variable: "77"}
+    seen = {None: "['5000', None, None]", "GOMP_SPINCOUNT": "['77', '77']"}
+    printed = run_python(code, **given)
+    assert printed == f"{seen.get(variable, '[None, None]')} True\n"
+
+
 @pytest.mark.usefixtures("two_threads", "numba_threads")
 def test_calls_leave_numbas_own_number_alone():
     case = make_case((20, 64, 32, 64), dtype=np.float32)
