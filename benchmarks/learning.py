@@ -281,6 +281,7 @@ def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.learning")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--only", help="the problem of this name")
     parser.add_argument("--adding", action="store_true", help="the adding problem")
     parser.add_argument("--steps", type=int, default=600, help="of the adding problem")
     parser.add_argument("--epochs", type=int, default=40, help="of the adding problem")
@@ -292,7 +293,11 @@ def main() -> None:
         compare_adding(arguments.steps, arguments.epochs, 1e-3, not arguments.alone)
         return
     with tempfile.TemporaryDirectory() as folder:
-        results = [compare(p, arguments.seeds) for p in problems(download(folder))]
+        results = [
+            compare(problem, arguments.seeds)
+            for problem in problems(download(folder))
+            if arguments.only in (None, problem.name)
+        ]
     sys.exit(not all(results))
 
 

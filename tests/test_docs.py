@@ -12,6 +12,7 @@ import fastgru.exchange
 import fastgru.losses
 import fastgru.optimizers
 import fastgru.plotting
+import fastgru.training
 
 ROOT = Path(__file__).parents[1]
 MODULES = (
@@ -21,6 +22,7 @@ MODULES = (
     fastgru.losses,
     fastgru.optimizers,
     fastgru.plotting,
+    fastgru.training,
 )
 DOCUMENTED = [
     getattr(module, name)

@@ -45,7 +45,7 @@ class History:
 class Epoch(NamedTuple):
     """A finished epoch, as callbacks see it.
 
-    Attributes
+    Parameters
     ----------
     number : int
         Number of epochs so far, those of earlier fits of a warm start included.
@@ -57,6 +57,20 @@ class Epoch(NamedTuple):
         Learning rate of the epoch.
     network : Network
         The network as the epoch left it: to look at, to save, not to change.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastgru import GRURegressor
+    >>> X = np.random.default_rng(0).normal(size=(40, 5, 2))
+    >>> losses = []
+    >>> def stop_below(epoch):
+    ...     losses.append(epoch.loss)
+    ...     return epoch.loss < 0.1
+    >>> regressor = GRURegressor(8, learning_rate_init=0.05, callbacks=stop_below)
+    >>> regressor = regressor.fit(X, X[:, -1, 0])
+    >>> losses == regressor.loss_curve_
+    True
     """
 
     number: int
