@@ -135,10 +135,10 @@ def parallel_region(n_threads: int) -> Iterator[int]:
         _entered.release()
 
 
-# How often an idle thread of GNU OpenMP looks for work before it goes to sleep.  Its own
-# 300,000 looks keep the core from other processes for milliseconds, and from the very
-# thread that is waited for if that has to share a core; with these the next region of
-# a call still finds the threads awake.
+# How often an idle thread of GNU OpenMP looks for work before it goes to sleep.  Its
+# own 300,000 looks keep the core from other processes for milliseconds, and from the
+# very thread that is waited for if that has to share a core; with these the next region
+# of a call still finds the threads awake.
 _LOOKS = "5000"
 
 

@@ -178,6 +178,10 @@ class GRUEstimator(BaseEstimator):
         """Return the task that targets of ``fit`` make, one row after the other."""
         raise NotImplementedError
 
+    def _task_to_go_on_with(self) -> Task:
+        """Return the fitted task, with what parameters may have changed of it."""
+        return self._task
+
     def _own_fitted(self, task: Task, network: Network) -> dict[str, Any]:
         """Return the fitted attributes that only this estimator has."""
         return {}
@@ -281,7 +285,7 @@ class GRUEstimator(BaseEstimator):
         form = sequences.form
         rows = self._target_rows(y, sequences)
         if goes_on:
-            task = self._task
+            task = self._task_to_go_on_with()
         elif task is None:
             task = self._make_task(rows, form)
         samples = self._make_samples(sequences, rows, task, sample_weight)
@@ -329,13 +333,21 @@ class GRUEstimator(BaseEstimator):
 
     def _copy_parameters_to(self, network: Network) -> None:
         """Let a new network begin where the fitted one is."""
-        if self._network._parameters.shapes != network._parameters.shapes:
+        # Not by name: a dropout layer more or less changes the layers' numbers.
+        old, new = self._network._parameters, network._parameters
+        if list(old.shapes.values()) != list(new.shapes.values()):
             raise ValueError(
                 "the parameters describe a network of other sizes than the fitted "
                 f"one, with which {type(self).__name__} goes on; call fit with "
                 "warm_start=False to start anew"
             )
-        network.load_state_dict(self._network.state_dict())
+        if old.dtype != new.dtype:
+            raise ValueError(
+                f"the fitted network is of dtype {old.dtype}, with which "
+                f"{type(self).__name__} goes on, but dtype={self.dtype!r}"
+            )
+        new.flat[...] = old.flat
+        network._pack()
 
     def _remember_names(self, X: Any, *, reset: bool) -> None:
         """Remember the names of a data frame's columns, or compare them."""
@@ -391,14 +403,19 @@ class GRUEstimator(BaseEstimator):
         if not hasattr(self, "_going_on"):
             return
         going_on = self._going_on
-        if type(trainer.optimizer).__name__ == going_on["solver"]:
+        if self._optimizer_kind(trainer) == going_on["optimizer_kind"]:
             trainer.optimizer.load_state_dict(going_on["optimizer"])
         trainer.learning_rate.set_state(going_on["learning_rate"])
-        trainer.dropout_seed = trainer.dropout_seed and going_on["dropout_seed"]
+        if trainer.dropout_seed is not None and going_on["dropout_seed"] is not None:
+            trainer.dropout_seed = going_on["dropout_seed"]
         if trainer.random_state is not None and going_on["random_state"] is not None:
             own = np.random.RandomState()
             own.set_state(going_on["random_state"])
             trainer.random_state = own
+
+    def _optimizer_kind(self, trainer: Trainer) -> list[str]:
+        """Return what has to be the same for an optimiser's state to fit."""
+        return [type(trainer.optimizer).__name__, *trainer.network._parameters]
 
     def _set_fitted(
         self, trainer: Trainer, form: SequenceForm, task: Task, *, partial: bool
@@ -412,7 +429,7 @@ class GRUEstimator(BaseEstimator):
         if partial:
             random_state = trainer.random_state
             going_on = {
-                "solver": type(trainer.optimizer).__name__,
+                "optimizer_kind": self._optimizer_kind(trainer),
                 "optimizer": trainer.optimizer.state_dict(),
                 "learning_rate": trainer.learning_rate.state(),
                 "dropout_seed": trainer.dropout_seed,
@@ -450,7 +467,12 @@ class GRUEstimator(BaseEstimator):
 
     def _to_user(self, rows: np.ndarray, sequences: Sequences) -> Any:
         """Give rows of outputs the form of X if they are steps."""
-        return steps_to_user(rows, sequences) if self._per_step else rows
+        return steps_to_user(rows, sequences) if self._predicts_steps else rows
+
+    @property
+    def _predicts_steps(self) -> bool:
+        """Whether the fitted network has outputs for each step."""
+        return self._network._output.per == "step"
 
     def hidden_states(self, X: Any) -> Any:
         """Return the state of the last recurrent layer after each step.

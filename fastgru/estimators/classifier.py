@@ -10,6 +10,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
 from fastgru.estimators._base import GRUEstimator, can_fit_in_parts
 from fastgru.estimators._targets import rows_of, weights_of
@@ -481,7 +482,8 @@ class GRUClassifier(ClassifierMixin, GRUEstimator):
         NotFittedError, ValueError
             As ``predict_proba``, and if y does not fit X.
         """
-        if not self._per_step:
+        check_is_fitted(self)
+        if not self._predicts_steps:
             return super().score(X, y, sample_weight)
         sequences, outputs = self._run(X)
         weights, _ = weights_of(sample_weight, sequences, per_step=True)

@@ -10,6 +10,7 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
 from fastgru.estimators._base import GRUEstimator, can_fit_in_parts
 from fastgru.estimators._targets import rows_of, weights_of
@@ -235,6 +236,10 @@ class GRURegressor(RegressorMixin, GRUEstimator):
         y = check_numbers(y)
         return Numbers(self._make_loss(), None if y.ndim == 1 else y.shape[1])
 
+    def _task_to_go_on_with(self) -> Task:
+        assert isinstance(self._task, Numbers)  # as _make_task returns
+        return Numbers(self._make_loss(), self._task.n_targets)
+
     def _make_loss(self) -> Loss:
         """Return the loss that the parameters name."""
         if self.loss == "quantile":
@@ -287,7 +292,8 @@ class GRURegressor(RegressorMixin, GRUEstimator):
         NotFittedError, ValueError
             As ``predict``, and if y does not fit X.
         """
-        if not self._per_step:
+        check_is_fitted(self)
+        if not self._predicts_steps:
             return super().score(X, y, sample_weight)
         sequences, outputs = self._run(X)
         weights, _ = weights_of(sample_weight, sequences, per_step=True)

@@ -342,6 +342,22 @@ def test_warm_start_refuses_another_network():
         clf.set_params(hidden_size=16).fit(X, Y + 1)
 
 
+def test_a_warm_start_takes_up_another_loss():
+    y = np.random.default_rng(0).exponential(1.0, 60)
+    reg = regressor(warm_start=True, max_iter=2).fit(X, y)
+    reg.set_params(loss="poisson").fit(X, y)
+    assert reg.out_activation_ == "exp"
+    assert (reg.predict(X) > 0).all()
+
+
+def test_partial_fit_takes_up_dropout():
+    clf = classifier().partial_fit(X, Y, classes=[0, 1])
+    other = pickle.loads(pickle.dumps(clf)).set_params(dropout=0.5)
+    clf.partial_fit(X, Y)
+    other.partial_fit(X, Y)
+    assert other.loss_curve_[1] != clf.loss_curve_[1]
+
+
 @pytest.mark.parametrize("make", [classifier, regressor])
 @pytest.mark.parametrize("settings", [{}, {"dropout": 0.5}, {"solver": "sgd"}], ids=str)
 def test_partial_fit_is_a_fit_in_parts(make, settings):
