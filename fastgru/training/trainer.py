@@ -20,6 +20,7 @@ from fastgru.optimizers import Optimizer, clip_norm
 from fastgru.training.batches import minibatches
 from fastgru.training.checkpoint import Checkpoint
 from fastgru.training.history import Callback, Epoch, History, Progress
+from fastgru.training.interruption import Interruption
 from fastgru.training.penalties import ElasticNet
 from fastgru.training.samples import Batch, NextSteps, Samples
 from fastgru.training.schedules import LearningRate
@@ -123,6 +124,7 @@ class Trainer:
         self.checkpoint = checkpoint
         self.expects_convergence = expects_convergence
         self._gradients = network._parameters.like()
+        self._interruption = Interruption()
         self._earlier = history or History()
         # What an earlier fit reached is not given up for something worse.
         self._first_kept: np.ndarray | None = None
@@ -156,7 +158,8 @@ class Trainer:
         if self.checkpoint is not None:
             self.progress = self.checkpoint.resume(self)
         try:
-            self._run_epochs(samples)
+            with self._interruption:
+                self._run_epochs(samples)
         except KeyboardInterrupt:
             if self.progress is None:
                 raise
@@ -208,6 +211,7 @@ class Trainer:
                 bar.update()
                 if self._call_back(loss, score, rate):
                     return
+                self._interruption.check()
 
     def _warn_of_max_iter(self) -> None:
         if self.expects_convergence:
@@ -267,6 +271,7 @@ class Trainer:
         total = total_weight = 0.0
         numbers = minibatches(len(samples), self.batch_size, self.random_state)
         for batch in numbers:
+            self._interruption.check()
             loss, weight = self._run_batch(samples.take(batch), batch)
             total += loss
             total_weight += weight
