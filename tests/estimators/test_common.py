@@ -678,11 +678,14 @@ def test_ctrl_c_in_the_first_epoch_is_raised(make, monkeypatch):
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT: not on this system")
 def test_a_real_ctrl_c_keeps_the_last_finished_epoch():
     code = """
+        import signal
         import warnings
         import numpy as np
         from sklearn.exceptions import ConvergenceWarning
         from fastgru import GRUClassifier
 
+        # What a shell starts in the background has to ignore it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         warnings.simplefilter("ignore", ConvergenceWarning)
         rng = np.random.default_rng(0)
         X, y = rng.standard_normal((200, 20, 4)), np.arange(200) % 2
