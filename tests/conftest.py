@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
+# One of scikit-learn's checks wants it, and SciPy reads it when it is imported.
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
+
 # A first call compiles for many seconds, so there is no deadline.  The default profile
 # draws the same examples on every run; `--hypothesis-profile=explore` looks further.
 settings.register_profile(
