@@ -43,6 +43,7 @@ from fastgru.estimators._training import (
     make_random_state,
     make_trainer,
 )
+from fastgru.estimators.stream import EstimatorStream
 from fastgru.initializers import NAMES as INITIALIZERS
 from fastgru.layers._layer import Rows
 from fastgru.layers.dense import ACTIVATIONS
@@ -531,6 +532,30 @@ class GRUEstimator(BaseEstimator):
         geometry = Geometry.concatenated(sequences.lengths)
         weights = poolings[0]._attention_weights(Rows(states, geometry))
         return steps_to_user(weights, sequences)
+
+    def stream(self, batch_size: int | None = None) -> EstimatorStream:
+        """Return what takes one step of a sequence at a time.
+
+        Parameters
+        ----------
+        batch_size : int, default=None
+            Number of sequences side by side; None means one, without an axis for it.
+
+        Returns
+        -------
+        EstimatorStream
+            ``step``, ``predict`` and ``predict_proba`` take the next step of each.
+
+        Raises
+        ------
+        NotFittedError
+            If ``fit`` was not called.
+        ValueError
+            If the estimator is bidirectional or pools by attention: it then needs whole
+            sequences.
+        """
+        check_is_fitted(self)
+        return EstimatorStream(self, batch_size)
 
     def summary(self) -> str:
         """Return a table of the fitted network: layers, shapes, parameter counts.

@@ -29,7 +29,7 @@ def before_row_size(n_units, reset_after, address):
 
 
 @inline
-def _input_product(
+def input_product(
     rows, before, before_row, x, x_row, packed, n_inputs, n_units, reset_after, share
 ):
     """Add the products of ``rows`` rows of inputs to their biases."""
@@ -149,7 +149,7 @@ def inputs_ahead(
                 source = x + user_row(steps, t, first + b) * n_inputs
                 copy_row(gathered + (done + b) * n_inputs, source, n_inputs)
             done += rows
-        _input_product(
+        input_product(
             done,
             before,
             before_row,
@@ -166,7 +166,7 @@ def inputs_ahead(
     base = x + user_row(steps, t_begin, first) * n_inputs
     if rows == 1 or steps.step == rows * steps.row_step:
         distance = steps.step if rows == 1 else steps.row_step
-        _input_product(
+        input_product(
             rows * n_ahead,
             before,
             before_row,
@@ -180,7 +180,7 @@ def inputs_ahead(
         )
     elif rows >= n_ahead:
         for t in range(n_ahead):
-            _input_product(
+            input_product(
                 rows,
                 before + t * rows * before_row,
                 before_row,
@@ -194,7 +194,7 @@ def inputs_ahead(
             )
     else:
         for b in range(rows):
-            _input_product(
+            input_product(
                 n_ahead,
                 before + b * before_row,
                 rows * before_row,
@@ -249,7 +249,7 @@ def recorded_inputs_ahead(
     base = pointer(inputs)
     if last - first == steps.batch:
         row = start(steps, t_begin)
-        _input_product(
+        input_product(
             start(steps, t_end) - row,
             before,
             before_row,
@@ -265,7 +265,7 @@ def recorded_inputs_ahead(
     done = 0
     for t in range(t_begin, t_end):
         rows = active(steps, t, first, last)
-        _input_product(
+        input_product(
             rows,
             before + done * before_row,
             before_row,

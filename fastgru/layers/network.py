@@ -248,8 +248,8 @@ class Network(Parametrized):
         Raises
         ------
         ValueError
-            If a layer needs steps to come (a bidirectional GRU, or pooling other than
-            "last").
+            If a layer needs steps to come or all at once (a bidirectional GRU, pooling
+            by attention).
         """
         return Stream(self.layers, self._input, batch_size)
 

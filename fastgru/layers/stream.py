@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from fastgru._threads import get_num_threads
+from fastgru.kernels.gru_step import gru_step, step_work_size
 from fastgru.layers._checks import check_array, check_shape, check_size, readable
 from fastgru.layers._layer import Form, Layer, Rows
+from fastgru.layers.dropout import Dropout
 from fastgru.layers.geometry import Geometry
 from fastgru.layers.gru import GRU
 from fastgru.layers.pooling import Pooling
@@ -18,7 +21,16 @@ class Stream:
     """Runs a network step by step; :meth:`Network.stream` makes it.
 
     After each step the outputs are, bit for bit, those of the network for the steps so
-    far: its last step's, or with ``Pooling("last")`` the sequence's.
+    far: its last step's, or with a pooling the sequence's.
+
+    Attributes
+    ----------
+    state : dict of str to ndarray
+        All that is remembered: under the number of each GRU in the network its states
+        (num_layers, B, H), or (num_layers, H) without ``batch_size``; with a mean or
+        maximum also ``"pooled"`` (B, F), sums in float64 or the largest numbers so far,
+        and ``"steps"`` (B,), how many there were.  Reading it gives copies; setting it
+        takes the same names, shapes and types.
 
     Examples
     --------
@@ -33,28 +45,110 @@ class Stream:
     """
 
     def __init__(
-        self, layers: tuple[Layer, ...], form: Form, batch_size: int | None
+        self,
+        layers: tuple[Layer, ...],
+        form: Form,
+        batch_size: int | None,
+        *,
+        refuses_nan: bool = False,
     ) -> None:
         if batch_size is not None:
             check_size("batch_size", batch_size)
-        for layer in layers:
-            if isinstance(layer, GRU) and layer.bidirectional:
+        self._form = form
+        self._batch_size = batch_size
+        self._n_rows = batch_size or 1
+        self._refuses_nan = refuses_nan
+        leading = () if batch_size is None else (batch_size,)
+        features = () if form.n_features is None else (form.n_features,)
+        self._shape = (*leading, *features)
+        self._geometry = Geometry.equal(1, self._n_rows, batch_first=False)
+        # Layers in order; those that remember something by what does so.
+        self._stages: list[Any] = []
+        self._last = -1  # of the GRUs
+        for number, layer in enumerate(layers):
+            following = layer._follow(form)
+            if not isinstance(layer, Dropout):
+                self._stages.append(self._stage(number, layer, following))
+            if isinstance(layer, GRU):
+                self._last = len(self._stages) - 1
+            form = following
+
+    def _stage(self, number: int, layer: Layer, form: Form) -> Any:
+        """Return what runs a layer; form : what comes out of it."""
+        if isinstance(layer, GRU):
+            if layer.bidirectional:
                 raise ValueError(
                     f"a stream has no steps to come, which {layer!r} reads first"
                 )
-            if isinstance(layer, Pooling) and layer.how != "last":
+            refuses_nan = self._refuses_nan and self._last < 0
+            return _States(str(number), layer, self._n_rows, refuses_nan)
+        if isinstance(layer, Pooling):
+            if layer.how == "attention":
                 raise ValueError(
-                    f'a stream pools to its last step only, got Pooling("{layer.how}")'
+                    "a stream forgets the steps, which attention weighs anew each "
+                    "time: pool by last, mean or max"
                 )
-        self._layers = layers
-        self._form = form
-        self._batch_size = batch_size
-        self._geometry = Geometry.equal(1, batch_size or 1, batch_first=False)
-        self._states: dict[int, np.ndarray] = {}
+            assert form.n_features is not None  # as a pooling's are
+            return _Pooled(layer.how, self._n_rows, form.n_features, form.dtype)
+        return layer
 
-    def reset(self) -> None:
-        """Forget the steps so far: states are zero again."""
-        self._states = {}
+    def reset(self, mask: Any = None) -> None:
+        """Forget the steps so far: states are zero again.
+
+        Parameters
+        ----------
+        mask : array-like of bool of shape (batch_size,), default=None
+            Which sequences begin anew; None means all.
+
+        Raises
+        ------
+        ValueError
+            If the mask is not of that shape and type.
+        """
+        rows: Any = slice(None)
+        if mask is not None:
+            rows = np.asarray(mask)
+            if rows.dtype != bool or rows.shape != (self._n_rows,):
+                raise ValueError(
+                    f"mask must be bool of shape {(self._n_rows,)}, got dtype "
+                    f"{rows.dtype}, shape {rows.shape}"
+                )
+        for stage in self._stages:
+            if isinstance(stage, (_States, _Pooled)):
+                stage.reset(rows)
+
+    @property
+    def state(self) -> dict[str, np.ndarray]:
+        """All that is remembered of the steps so far, by name."""
+        found: dict[str, np.ndarray] = {}
+        for stage in self._stages:
+            if isinstance(stage, (_States, _Pooled)):
+                found |= stage.read()
+        if self._batch_size is None:
+            found = {name: self._without_batch(name, a) for name, a in found.items()}
+        return {name: array.copy() for name, array in found.items()}
+
+    @state.setter
+    def state(self, state: Mapping[str, Any]) -> None:
+        now = self.state
+        if set(state) != set(now):
+            raise ValueError(f"state must hold {sorted(now)}, got {sorted(state)}")
+        arrays = {name: np.asarray(value) for name, value in state.items()}
+        for name, array in arrays.items():
+            expected = now[name]
+            if array.shape != expected.shape or array.dtype != expected.dtype:
+                raise ValueError(
+                    f"state {name!r} must have shape {expected.shape} and dtype "
+                    f"{expected.dtype}, got shape {array.shape}, dtype {array.dtype}"
+                )
+        for stage in self._stages:
+            if isinstance(stage, (_States, _Pooled)):
+                for name, own in stage.read().items():
+                    own[...] = arrays[name].reshape(own.shape)
+
+    @staticmethod
+    def _without_batch(name: str, array: np.ndarray) -> np.ndarray:
+        return array[0] if name in ("pooled", "steps") else array[:, 0]
 
     def step(self, x_t: np.ndarray) -> np.ndarray:
         """Return the outputs after one more step.
@@ -73,34 +167,133 @@ class Stream:
         TypeError, ValueError
             If x_t is not what the network reads; the states then stay what they were.
         """
-        rows = Rows(self._check(x_t), self._geometry)
-        states = dict(self._states)
-        for number, layer in enumerate(self._layers):
-            if isinstance(layer, GRU):
-                output = np.empty((len(rows.values), layer.hidden_size), layer.dtype)
-                states[number] = layer._stack.infer(
-                    rows.values,
-                    self._geometry,
-                    states.get(number),
-                    output,
-                    get_num_threads(),
-                )
-                rows = Rows(output, rows.geometry)
+        return self._finish(self._advance(x_t))
+
+    def _advance(self, x_t: Any) -> np.ndarray:
+        """Take all states one step further; return those of the last GRU, flat."""
+        usual = (
+            type(x_t) is np.ndarray
+            and x_t.dtype == self._form.dtype
+            and x_t.shape == self._shape
+            and x_t.flags.carray
+            and self._form.n_features is not None
+        )
+        values = x_t if usual else self._check(x_t)
+        if values.ndim == 2:
+            values = values.reshape(-1)
+        for stage in self._stages[: self._last + 1]:
+            if isinstance(stage, _States):
+                values = stage.advance(values)
             else:
-                rows = layer._infer(rows, get_num_threads())
-        self._states = states
-        return rows.values[0] if self._batch_size is None else rows.values
+                values = self._run(stage, values)
+        return values
+
+    def _run(self, layer: Layer, values: np.ndarray) -> np.ndarray:
+        if self._form.n_features is None and values.size == self._n_rows:
+            rows = Rows(values, self._geometry)  # tokens
+        else:
+            rows = Rows(values.reshape(self._n_rows, -1), self._geometry)
+        return layer._infer(rows, get_num_threads()).values.reshape(-1)
+
+    def _finish(self, values: np.ndarray) -> np.ndarray:
+        """Return the outputs that follow from the states of the last GRU."""
+        for stage in self._stages[self._last + 1 :]:
+            if isinstance(stage, _Pooled):
+                values = stage.take(values)
+            else:
+                values = self._run(stage, values)
+        if self._batch_size is None:
+            return values.copy()
+        return values.reshape(self._n_rows, -1).copy()
 
     def _check(self, x_t: Any) -> np.ndarray:
-        n_features, batch = self._form.n_features, self._batch_size
-        leading = () if batch is None else (batch,)
-        if n_features is None:
+        if self._form.n_features is None:
             x_t = np.asarray(x_t)
             if x_t.dtype.kind not in "iu":
                 raise TypeError(
                     f"x_t must hold tokens, whole numbers, got dtype {x_t.dtype}"
                 )
-            return check_shape("x_t", x_t, leading).astype(np.int64).reshape(-1)
+            return check_shape("x_t", x_t, self._shape).astype(np.int64).reshape(-1)
         x_t = check_array("x_t", x_t, self._form.dtype)
-        check_shape("x_t", x_t, (*leading, n_features))
-        return readable(x_t).reshape(-1, n_features)
+        check_shape("x_t", x_t, self._shape)
+        return readable(x_t)
+
+
+class _States:
+    """The states of one GRU."""
+
+    def __init__(self, name: str, gru: GRU, n_rows: int, refuses_nan: bool) -> None:
+        size = gru.hidden_size
+        self._name = name
+        self._n_rows = n_rows
+        self._reset_after = gru.reset_after
+        self._refuses_nan = refuses_nan
+        # (num_layers, B, H), and what the kernel takes: one flat row per layer.
+        self._states = np.zeros((gru.num_layers, n_rows, size), gru.dtype)
+        work = step_work_size(
+            n_rows, size, gru.dtype.itemsize, reset_after=gru.reset_after
+        )
+        self._work = np.zeros(work, gru.dtype)
+        self._layers = [
+            (state.reshape(-1), directions[0]._packed)
+            for state, directions in zip(self._states, gru._stack.layers, strict=True)
+        ]
+
+    def advance(self, x: np.ndarray) -> np.ndarray:
+        """Take one step; return the state of the last layer, which is not a copy."""
+        work, n_rows, reset_after = self._work, self._n_rows, self._reset_after
+        checks = self._refuses_nan
+        for state, packed in self._layers:
+            place = gru_step(state, x, packed, work, n_rows, reset_after, checks)
+            if place >= 0:
+                self._refuse(x, place)
+            x, checks = state, False
+        return x
+
+    def _refuse(self, x: np.ndarray, place: int) -> None:
+        sequence, feature = divmod(place, x.size // self._n_rows)
+        raise ValueError(
+            f"x_t contains {x[place]}: feature {feature} of sequence {sequence}; the "
+            "states stay what they were"
+        )
+
+    def reset(self, rows: Any) -> None:
+        self._states[:, rows] = 0
+
+    def read(self) -> dict[str, np.ndarray]:
+        return {self._name: self._states}
+
+
+class _Pooled:
+    """What a pooling remembers: nothing of the last step, sums or maxima of others."""
+
+    def __init__(self, how: str, n_rows: int, n_features: int, dtype: np.dtype) -> None:
+        self._how = how
+        self._steps = np.zeros(n_rows, np.int64)
+        kind = np.float64 if how == "mean" else dtype
+        self._pooled = np.zeros((n_rows, n_features), kind)
+
+    def take(self, values: np.ndarray) -> np.ndarray:
+        """Take the rows of a step; return the pooled rows so far."""
+        if self._how == "last":
+            return values
+        pooled = self._pooled
+        rows = values.reshape(pooled.shape)
+        self._steps += 1
+        if self._how == "mean":
+            pooled += rows
+            mean = pooled / self._steps[:, np.newaxis]
+            return mean.astype(values.dtype).reshape(-1)
+        is_larger = ~(rows <= pooled) & (pooled == pooled)
+        is_larger |= (self._steps == 1)[:, np.newaxis]
+        pooled[is_larger] = rows[is_larger]
+        return pooled.reshape(-1)
+
+    def reset(self, rows: Any) -> None:
+        self._steps[rows] = 0
+        self._pooled[rows] = 0
+
+    def read(self) -> dict[str, np.ndarray]:
+        if self._how == "last":
+            return {}
+        return {"pooled": self._pooled, "steps": self._steps}

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cases import num_threads, poisoned_memory
-from fastgru import GRU, Dense, Embedding, Network, Pooling
+from fastgru import GRU, Dense, Dropout, Embedding, Network, Pooling
 from messages import words
 from networks import draw_inputs, make_network, pools
 from tolerances import assert_same_bits
@@ -61,6 +61,84 @@ def test_steps_give_the_bits_of_any_network(
     x = rng.standard_normal((n_steps, batch_size or 1, sizes[0])).astype(np.float32)
     x = x[:, 0] if batch_size is None else x
     assert_streams(network.stream(batch_size), network, "gru", x)
+
+
+@pytest.mark.parametrize("how", ["last", "mean", "max"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("batch_size", BATCH_SIZES)
+@pytest.mark.parametrize("reset_after", [True, False])
+def test_pooling_gives_the_bits_of_the_steps_so_far(
+    how, batch_size, dtype, reset_after
+):
+    common = {"dtype": dtype, "random_state": 0}
+    layers = [
+        GRU(3, 5, 2, reset_after=reset_after, **common),
+        Dropout(0.5),
+        GRU(5, 9, reset_after=reset_after, **common),
+        Pooling(how),
+        Dense(9, 2, **common),
+    ]
+    network = Network(layers)
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((7, batch_size or 1, 3)).astype(dtype)
+    x = x[:, 0] if batch_size is None else x
+    stream = network.stream(batch_size)
+    for _ in range(2):
+        for t, x_t in enumerate(x):
+            expected = network(x[: t + 1])
+            assert_same_bits(f"outputs at {t}", stream.step(x_t), np.asarray(expected))
+        stream.reset()
+
+
+@pytest.mark.parametrize("how", [None, "mean", "max"])
+def test_a_masked_reset_begins_some_sequences_anew(how):
+    layers = [GRU(3, 5, 2, random_state=0), *([Pooling(how)] if how else [])]
+    network = Network(layers)
+    x = np.random.default_rng(0).standard_normal((6, 3, 3)).astype(np.float32)
+    stream, fresh = network.stream(3), network.stream(3)
+    for x_t in x[:3]:
+        stream.step(x_t)
+    kept = network.stream(3)
+    kept.state = stream.state
+    stream.reset([True, False, True])
+    for x_t in x[3:]:
+        outputs = stream.step(x_t)
+        assert_same_bits("anew", outputs[::2], fresh.step(x_t)[::2])
+        assert_same_bits("going on", outputs[1], kept.step(x_t)[1])
+
+
+@pytest.mark.parametrize("mask", [[True], [1, 0, 1], [[True] * 3]], ids=str)
+def test_a_wrong_mask_is_refused(mask):
+    with pytest.raises(ValueError, match="mask must be bool of shape"):
+        make_network("gru").stream(3).reset(mask)
+
+
+@pytest.mark.parametrize("batch_size", [None, 3])
+@pytest.mark.parametrize("how", ["last", "mean", "max"])
+def test_a_state_can_be_kept_and_set(how, batch_size):
+    network = Network([GRU(3, 5, 2, random_state=0), Pooling(how)])
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((6, batch_size or 1, 3)).astype(np.float32)
+    x = x[:, 0] if batch_size is None else x
+    stream, other = network.stream(batch_size), network.stream(batch_size)
+    for x_t in x[:3]:
+        stream.step(x_t)
+    kept = stream.state
+    shape = (2, 5) if batch_size is None else (2, 3, 5)
+    assert kept["0"].shape == shape
+    other.step(x[5])
+    for x_t in x[3:]:
+        stream.step(x_t)  # changes nothing that was kept
+    other.state = kept
+    again = network.stream(batch_size)
+    for x_t in x[:3]:
+        again.step(x_t)
+    for x_t in x[3:]:
+        assert_same_bits("outputs", other.step(x_t), again.step(x_t))
+    with pytest.raises(ValueError, match="state must hold"):
+        stream.state = {"1": kept["0"]}
+    with pytest.raises(ValueError, match="state '0' must have shape"):
+        stream.state = kept | {"0": kept["0"][:1]}
 
 
 @EACH_NETWORK
@@ -137,10 +215,9 @@ def test_a_network_that_reads_from_the_end_is_refused(kind):
         make_network(kind).stream()
 
 
-@pytest.mark.parametrize("how", ["mean", "max", "attention"])
-def test_other_pooling_than_to_the_last_step_is_refused(how):
-    network = Network([GRU(3, 4), Pooling(how, n_features=4)])
-    with pytest.raises(ValueError, match=f'last step only, got Pooling."{how}"'):
+def test_attention_is_refused():
+    network = Network([GRU(3, 4), Pooling("attention", n_features=4)])
+    with pytest.raises(ValueError, match="a stream forgets the steps"):
         network.stream()
 
 

@@ -1,0 +1,153 @@
+"""A fitted estimator that is fed one step at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastgru.layers.stream import Stream
+
+if TYPE_CHECKING:
+    from fastgru.estimators._base import GRUEstimator
+
+
+class EstimatorStream:
+    """Feeds a fitted estimator one step at a time; its ``stream`` method makes it.
+
+    Each of ``step``, ``predict`` and ``predict_proba`` takes the next step of one
+    sequence, or of ``batch_size`` sequences side by side.  What it returns are the bits
+    that the estimator gives for the sequence so far.  A stream belongs to one thread at
+    a time.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastgru import GRUClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(40, 10, 2))
+    >>> clf = GRUClassifier(8, tol=0.1, random_state=0).fit(X, X[:, :, 0].sum(1) > 0)
+    >>> stream = clf.stream()
+    >>> labels = [stream.predict(x_t) for x_t in X[0]]
+    >>> bool(labels[-1] == clf.predict(X[:1])[0])
+    True
+    """
+
+    def __init__(self, estimator: GRUEstimator, batch_size: int | None) -> None:
+        network = estimator._network
+        self._task = estimator._task
+        self._dtype = network.dtype
+        self._reads_tokens = network._input.n_features is None
+        self._batch_size = batch_size
+        self._stream = Stream(
+            network.layers, network._input, batch_size, refuses_nan=True
+        )
+
+    def step(self, x_t: Any) -> np.ndarray:
+        """Take a step and return the state of the last recurrent layer.
+
+        Parameters
+        ----------
+        x_t : array-like of shape (n_features,), or (batch_size, n_features)
+            Numbers; for tokens a whole number, or (batch_size,) of them.
+
+        Returns
+        -------
+        ndarray of shape (n_units,), or (batch_size, n_units)
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x_t is not of that shape, or holds NaN, infinity or an unknown token; the
+            states then stay what they were.
+        """
+        states = self._stream._advance(self._prepare(x_t)).copy()
+        if self._batch_size is None:
+            return states
+        return states.reshape(self._batch_size, -1)
+
+    def predict(self, x_t: Any) -> Any:
+        """Take a step and return the prediction for the steps so far.
+
+        Parameters
+        ----------
+        x_t : as for ``step``
+
+        Returns
+        -------
+        scalar or ndarray
+            As the estimator predicts: a class or number, a row of several, or with
+            ``batch_size`` an array of shape (batch_size,) or (batch_size, n_outputs).
+
+        Raises
+        ------
+        TypeError, ValueError
+            As ``step``.
+        """
+        return self._one(self._task.predict(self._outputs(x_t)))
+
+    def predict_proba(self, x_t: Any) -> np.ndarray:
+        """Take a step and return the probabilities of the classes for the steps so far.
+
+        Parameters
+        ----------
+        x_t : as for ``step``
+
+        Returns
+        -------
+        ndarray of shape (n_classes,), or (batch_size, n_classes)
+
+        Raises
+        ------
+        AttributeError
+            If the estimator does not predict classes.
+        TypeError, ValueError
+            As ``step``.
+        """
+        if self._task.loss.activation not in ("softmax", "logistic"):
+            raise AttributeError("there are no classes to predict probabilities of")
+        return self._one(self._task.loss.activate(self._outputs(x_t)))
+
+    def reset(self, mask: Any = None) -> None:
+        """Forget the steps so far.
+
+        Parameters
+        ----------
+        mask : array-like of bool of shape (batch_size,), default=None
+            Which sequences begin anew; None means all.
+
+        Raises
+        ------
+        ValueError
+            If the mask is not of that shape and type.
+        """
+        self._stream.reset(mask)
+
+    @property
+    def state(self) -> dict[str, np.ndarray]:
+        """All that is remembered of the steps so far; see :class:`fastgru.Network`."""
+        return self._stream.state
+
+    @state.setter
+    def state(self, state: Mapping[str, Any]) -> None:
+        self._stream.state = state
+
+    def _outputs(self, x_t: Any) -> np.ndarray:
+        outputs = self._stream.step(self._prepare(x_t))
+        return outputs[np.newaxis] if self._batch_size is None else outputs
+
+    def _one(self, results: np.ndarray) -> Any:
+        return results[0] if self._batch_size is None else results
+
+    def _prepare(self, x_t: Any) -> Any:
+        """Return a step in the dtype of the network."""
+        if self._reads_tokens:
+            return x_t
+        if type(x_t) is np.ndarray and x_t.dtype == self._dtype:
+            return x_t
+        x_t = np.asarray(x_t)
+        if x_t.dtype.kind not in "fiub":
+            raise TypeError(f"x_t must hold numbers, got dtype {x_t.dtype}")
+        with np.errstate(over="ignore"):  # infinity is refused
+            return x_t.astype(self._dtype)
