@@ -42,6 +42,10 @@ class Task(ABC):
     def predict(self, outputs: np.ndarray) -> np.ndarray:
         """Return what a user gets for rows of outputs."""
 
+    def predict_one(self, outputs: np.ndarray) -> Any:
+        """Return what ``predict`` gives for one row of outputs."""
+        return self.predict(outputs[np.newaxis])[0]
+
     @abstractmethod
     def score(self, targets: np.ndarray, outputs: np.ndarray) -> float:
         """Return the score of outputs by encoded targets."""
@@ -85,6 +89,10 @@ class Classes(Task):
     def predict(self, outputs: np.ndarray) -> np.ndarray:
         """Return the label of the largest output."""
         return self.classes[np.argmax(outputs, axis=1)]
+
+    def predict_one(self, outputs: np.ndarray) -> Any:
+        """Return the label of the largest output of one row."""
+        return self.classes[outputs.argmax()]
 
     def score(self, targets: np.ndarray, outputs: np.ndarray) -> float:
         """Return the accuracy."""

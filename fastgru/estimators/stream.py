@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
     from fastgru.estimators._base import GRUEstimator
 
 
-class EstimatorStream:
+class EstimatorStream(Stream):
     """Feeds a fitted estimator one step at a time; its ``stream`` method makes it.
 
     Each of ``step``, ``predict`` and ``predict_proba`` takes the next step of one
@@ -36,13 +35,8 @@ class EstimatorStream:
 
     def __init__(self, estimator: GRUEstimator, batch_size: int | None) -> None:
         network = estimator._network
+        super().__init__(network.layers, network._input, batch_size, refuses_nan=True)
         self._task = estimator._task
-        self._dtype = network.dtype
-        self._reads_tokens = network._input.n_features is None
-        self._batch_size = batch_size
-        self._stream = Stream(
-            network.layers, network._input, batch_size, refuses_nan=True
-        )
 
     def step(self, x_t: Any) -> np.ndarray:
         """Take a step and return the state of the last recurrent layer.
@@ -62,10 +56,7 @@ class EstimatorStream:
             If x_t is not of that shape, or holds NaN, infinity or an unknown token; the
             states then stay what they were.
         """
-        states = self._stream._advance(self._prepare(x_t)).copy()
-        if self._batch_size is None:
-            return states
-        return states.reshape(self._batch_size, -1)
+        return self._to_user(self._advance(x_t))
 
     def predict(self, x_t: Any) -> Any:
         """Take a step and return the prediction for the steps so far.
@@ -85,7 +76,10 @@ class EstimatorStream:
         TypeError, ValueError
             As ``step``.
         """
-        return self._one(self._task.predict(self._outputs(x_t)))
+        outputs = super().step(x_t)
+        if self._batch_size is None:
+            return self._task.predict_one(outputs)
+        return self._task.predict(outputs)
 
     def predict_proba(self, x_t: Any) -> np.ndarray:
         """Take a step and return the probabilities of the classes for the steps so far.
@@ -107,47 +101,13 @@ class EstimatorStream:
         """
         if self._task.loss.activation not in ("softmax", "logistic"):
             raise AttributeError("there are no classes to predict probabilities of")
-        return self._one(self._task.loss.activate(self._outputs(x_t)))
+        return self._task.loss.activate(super().step(x_t))
 
-    def reset(self, mask: Any = None) -> None:
-        """Forget the steps so far.
-
-        Parameters
-        ----------
-        mask : array-like of bool of shape (batch_size,), default=None
-            Which sequences begin anew; None means all.
-
-        Raises
-        ------
-        ValueError
-            If the mask is not of that shape and type.
-        """
-        self._stream.reset(mask)
-
-    @property
-    def state(self) -> dict[str, np.ndarray]:
-        """All that is remembered of the steps so far; see :class:`fastgru.Network`."""
-        return self._stream.state
-
-    @state.setter
-    def state(self, state: Mapping[str, Any]) -> None:
-        self._stream.state = state
-
-    def _outputs(self, x_t: Any) -> np.ndarray:
-        outputs = self._stream.step(self._prepare(x_t))
-        return outputs[np.newaxis] if self._batch_size is None else outputs
-
-    def _one(self, results: np.ndarray) -> Any:
-        return results[0] if self._batch_size is None else results
-
-    def _prepare(self, x_t: Any) -> Any:
-        """Return a step in the dtype of the network."""
-        if self._reads_tokens:
-            return x_t
-        if type(x_t) is np.ndarray and x_t.dtype == self._dtype:
-            return x_t
-        x_t = np.asarray(x_t)
-        if x_t.dtype.kind not in "fiub":
-            raise TypeError(f"x_t must hold numbers, got dtype {x_t.dtype}")
-        with np.errstate(over="ignore"):  # infinity is refused
-            return x_t.astype(self._dtype)
+    def _check(self, x_t: Any) -> np.ndarray:
+        if not self._reads_tokens:
+            x_t = np.asarray(x_t)
+            if x_t.dtype.kind not in "fiub":
+                raise TypeError(f"x_t must hold numbers, got dtype {x_t.dtype}")
+            with np.errstate(over="ignore"):  # infinity is refused
+                x_t = x_t.astype(self._dtype)
+        return super()._check(x_t)

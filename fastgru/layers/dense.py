@@ -146,7 +146,11 @@ class Dense(Layer):
         x, geometry = rows
         y = np.empty((len(x), self.output_size), self.dtype)
         arguments = (y, x, self._packed, ACTIVATIONS[self.activation])
-        with parallel_region(self._worth(len(x), n_threads)) as granted:
+        worth = self._worth(len(x), n_threads)
+        if worth == 1:  # as it mostly is: asking for threads takes longer than this
+            dense_forward(*arguments)
+            return Rows(y, geometry)
+        with parallel_region(worth) as granted:
             if granted == 1:
                 dense_forward(*arguments)
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,10 @@ class Stream:
         if batch_size is not None:
             check_size("batch_size", batch_size)
         self._form = form
+        self._reads_tokens = form.n_features is None
+        self._dtype = form.dtype
+        # Of what is read without a look at each of its properties; tokens never are.
+        self._usual_dtype = None if self._reads_tokens else form.dtype
         self._batch_size = batch_size
         self._n_rows = batch_size or 1
         self._refuses_nan = refuses_nan
@@ -72,6 +77,16 @@ class Stream:
             if isinstance(layer, GRU):
                 self._last = len(self._stages) - 1
             form = following
+        # In a small step each word of Python counts, so these are looked up once.
+        self._until_last = [
+            stage.advance if isinstance(stage, _States) else partial(self._run, stage)
+            for stage in self._stages[: self._last + 1]
+        ]
+        self._behind_last = [
+            stage.take if isinstance(stage, _Pooled) else partial(self._run, stage)
+            for stage in self._stages[self._last + 1 :]
+            if not (isinstance(stage, _Pooled) and stage.is_last)
+        ]
 
     def _stage(self, number: int, layer: Layer, form: Form) -> Any:
         """Return what runs a layer; form : what comes out of it."""
@@ -171,25 +186,22 @@ class Stream:
 
     def _advance(self, x_t: Any) -> np.ndarray:
         """Take all states one step further; return those of the last GRU, flat."""
-        usual = (
+        values = x_t
+        if not (
             type(x_t) is np.ndarray
-            and x_t.dtype == self._form.dtype
+            and x_t.dtype is self._usual_dtype
             and x_t.shape == self._shape
             and x_t.flags.carray
-            and self._form.n_features is not None
-        )
-        values = x_t if usual else self._check(x_t)
-        if values.ndim == 2:
+        ):
+            values = self._check(x_t)
+        if self._batch_size is not None:
             values = values.reshape(-1)
-        for stage in self._stages[: self._last + 1]:
-            if isinstance(stage, _States):
-                values = stage.advance(values)
-            else:
-                values = self._run(stage, values)
+        for advance in self._until_last:
+            values = advance(values)
         return values
 
     def _run(self, layer: Layer, values: np.ndarray) -> np.ndarray:
-        if self._form.n_features is None and values.size == self._n_rows:
+        if values.dtype == np.int64:
             rows = Rows(values, self._geometry)  # tokens
         else:
             rows = Rows(values.reshape(self._n_rows, -1), self._geometry)
@@ -197,17 +209,17 @@ class Stream:
 
     def _finish(self, values: np.ndarray) -> np.ndarray:
         """Return the outputs that follow from the states of the last GRU."""
-        for stage in self._stages[self._last + 1 :]:
-            if isinstance(stage, _Pooled):
-                values = stage.take(values)
-            else:
-                values = self._run(stage, values)
-        if self._batch_size is None:
-            return values.copy()
-        return values.reshape(self._n_rows, -1).copy()
+        for finish in self._behind_last:
+            values = finish(values)
+        return self._to_user(values)
+
+    def _to_user(self, values: np.ndarray) -> np.ndarray:
+        """Return a copy of flat rows in the caller's axes."""
+        copy = values.copy()
+        return copy if self._batch_size is None else copy.reshape(self._n_rows, -1)
 
     def _check(self, x_t: Any) -> np.ndarray:
-        if self._form.n_features is None:
+        if self._reads_tokens:
             x_t = np.asarray(x_t)
             if x_t.dtype.kind not in "iu":
                 raise TypeError(
@@ -265,18 +277,17 @@ class _States:
 
 
 class _Pooled:
-    """What a pooling remembers: nothing of the last step, sums or maxima of others."""
+    """What a pooling remembers: sums or maxima, and nothing to take the last step."""
 
     def __init__(self, how: str, n_rows: int, n_features: int, dtype: np.dtype) -> None:
         self._how = how
+        self.is_last = how == "last"
         self._steps = np.zeros(n_rows, np.int64)
         kind = np.float64 if how == "mean" else dtype
         self._pooled = np.zeros((n_rows, n_features), kind)
 
     def take(self, values: np.ndarray) -> np.ndarray:
         """Take the rows of a step; return the pooled rows so far."""
-        if self._how == "last":
-            return values
         pooled = self._pooled
         rows = values.reshape(pooled.shape)
         self._steps += 1
@@ -294,6 +305,6 @@ class _Pooled:
         self._pooled[rows] = 0
 
     def read(self) -> dict[str, np.ndarray]:
-        if self._how == "last":
+        if self.is_last:
             return {}
         return {"pooled": self._pooled, "steps": self._steps}
