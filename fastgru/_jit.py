@@ -27,7 +27,7 @@ from numba.core import cgutils, sigutils
 from numba.core.caching import FunctionCache
 from numba.core.ccallback import CFunc
 from numba.core.dispatcher import Dispatcher
-from numba.extending import intrinsic
+from numba.extending import intrinsic, register_jitable
 
 _OPTIONS = {"nogil": True, "error_model": "numpy", "boundscheck": False}
 
@@ -35,6 +35,11 @@ _OPTIONS = {"nogil": True, "error_model": "numpy", "boundscheck": False}
 def inline(function: Callable) -> Any:
     """Compile a small helper that always becomes part of its caller."""
     return numba.njit(forceinline=True, **_OPTIONS)(function)
+
+
+def shared(function: Callable) -> Any:
+    """Let kernels compile a function of plain numbers that Python calls as it is."""
+    return register_jitable(**_OPTIONS)(function)
 
 
 def helper(function: Callable) -> Any:

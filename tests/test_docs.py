@@ -8,6 +8,7 @@ import pytest
 
 import fastgru
 import fastgru.datasets
+import fastgru.estimators
 import fastgru.exchange
 import fastgru.losses
 import fastgru.optimizers
@@ -18,18 +19,22 @@ ROOT = Path(__file__).parents[1]
 MODULES = (
     fastgru,
     fastgru.datasets,
+    fastgru.estimators,
     fastgru.exchange,
     fastgru.losses,
     fastgru.optimizers,
     fastgru.plotting,
     fastgru.training,
 )
-DOCUMENTED = [
-    getattr(module, name)
-    for module in MODULES
-    for name in module.__all__
-    if callable(getattr(module, name))
-]
+# Each once, also if it can be imported from two places.
+DOCUMENTED = list(
+    dict.fromkeys(
+        getattr(module, name)
+        for module in MODULES
+        for name in module.__all__
+        if callable(getattr(module, name))
+    )
+)
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,7 @@ Map of this folder, bottom-up:
 - ``input_products``    the products of the inputs, a few steps ahead
 - ``gru_states``        states handed in and out, and the scratch of a run
 - ``gru_inference``     the loop over steps that keeps nothing
+- ``gru_step``          one step, for streams and users' own compiled loops
 - ``gru_forward``       the loop over steps that keeps a tape
 - ``weight_gradients``  the gradients of weights and biases
 - ``input_gradients``   the gradient of the input of small batches

@@ -6,14 +6,19 @@ of a run over whole sequences.
 
 import numpy as np
 
-from fastgru._jit import Line, compiled_once, inline, kernel
+from fastgru._jit import Line, compiled_once, inline, kernel, shared
 from fastgru.kernels.gru_cell import candidate_before, reset_before, step_reset_after
 from fastgru.kernels.input_products import (
     before_row_size,
     input_product,
     prefill_bias_of_hn,
 )
-from fastgru.kernels.packing import biases, candidate_weights, recurrent_weights
+from fastgru.kernels.packing import (
+    biases,
+    candidate_weights,
+    packed_numbers,
+    recurrent_weights,
+)
 from fastgru.kernels.products import copy_row, vectors_for
 from fastgru.kernels.simd import (
     ALIGNMENT,
@@ -26,16 +31,22 @@ from fastgru.kernels.simd import (
 from fastgru.kernels.sync import share_of
 
 
+@shared
+def _work_numbers(n_rows, n_units, wide, itemsize, reset_after):
+    """Return what ``step_work_size`` does, for registers of so many lanes."""
+    padded = -(-n_units // wide) * wide
+    states, gates = 2 * n_rows * padded, 3 * n_rows * padded
+    sums = max(TILE_ROWS * 4 * wide, n_rows * padded)
+    before = n_rows * padded * (4 if reset_after else 3)
+    return states + gates + sums + before + ALIGNMENT // itemsize
+
+
 def step_work_size(
     batch: int, hidden_size: int, itemsize: int, *, reset_after: bool
 ) -> int:
     """Return how many numbers of scratch ``gru_step`` needs for ``batch`` sequences."""
     wide = REGISTERS.size // itemsize
-    padded = -(-hidden_size // wide) * wide
-    states, gates = 2 * batch * padded, 3 * batch * padded
-    sums = max(TILE_ROWS * 4 * wide, batch * padded)
-    before = batch * padded * (4 if reset_after else 3)
-    return states + gates + sums + before + ALIGNMENT // itemsize
+    return _work_numbers(batch, hidden_size, wide, itemsize, reset_after)
 
 
 @compiled_once
@@ -136,14 +147,8 @@ def _fits(state, x, packed, work, n_rows, reset_after):
     if n_rows < 1 or state.size % n_rows != 0 or x.size % n_rows != 0:
         return False
     n_units, n_inputs, wide = state.size // n_rows, x.size // n_rows, lanes(pointer(x))
-    padded = vectors_for(n_units, pointer(x)) * wide
-    padded_inputs = vectors_for(n_inputs, pointer(x)) * wide
-    alignment = ALIGNMENT // x.itemsize
-    weights = 3 * padded * (n_inputs + n_units) + 4 * padded
-    weights += 3 * n_units * (padded + padded_inputs) + alignment
-    sums = max(TILE_ROWS * 4 * wide, n_rows * padded)
-    before = n_rows * padded * (4 if reset_after else 3)
-    scratch = 5 * n_rows * padded + sums + before + alignment
+    weights = packed_numbers(n_inputs, n_units, wide, x.itemsize)
+    scratch = _work_numbers(n_rows, n_units, wide, x.itemsize, reset_after)
     return n_units > 0 and packed.size == weights and work.size >= scratch
 
 

@@ -10,6 +10,19 @@ import numpy as np
 from fastgru._jit import inline, kernel
 from fastgru.kernels.activations import exp, exp_of_nonpositive, log, sigmoid
 
+
+@inline
+def _normaliser(logits, i):
+    """Return the largest logit of a row, and the sum of e to each one less that."""
+    highest = np.float64(logits[i, 0])
+    for k in range(1, logits.shape[1]):
+        highest = max(highest, np.float64(logits[i, k]))
+    total = 0.0
+    for k in range(logits.shape[1]):
+        total += exp_of_nonpositive(np.float64(logits[i, k]) - highest)
+    return highest, total
+
+
 # -- from outputs to predictions -------------------------------------------------------
 
 
@@ -17,12 +30,7 @@ from fastgru.kernels.activations import exp, exp_of_nonpositive, log, sigmoid
 def softmax(probabilities, logits):
     """Write each row's softmax; both (rows, classes), any float types."""
     for i in range(logits.shape[0]):
-        highest = np.float64(logits[i, 0])
-        for k in range(1, logits.shape[1]):
-            highest = max(highest, np.float64(logits[i, k]))
-        total = 0.0
-        for k in range(logits.shape[1]):
-            total += exp_of_nonpositive(np.float64(logits[i, k]) - highest)
+        highest, total = _normaliser(logits, i)
         for k in range(logits.shape[1]):
             share = exp_of_nonpositive(np.float64(logits[i, k]) - highest) / total
             probabilities[i, k] = share
@@ -32,12 +40,7 @@ def softmax(probabilities, logits):
 def log_softmax(logarithms, logits):
     """Write the logarithm of the softmax of each row; both (rows, classes)."""
     for i in range(logits.shape[0]):
-        highest = np.float64(logits[i, 0])
-        for k in range(1, logits.shape[1]):
-            highest = max(highest, np.float64(logits[i, k]))
-        normaliser = 0.0
-        for k in range(logits.shape[1]):
-            normaliser += exp_of_nonpositive(np.float64(logits[i, k]) - highest)
+        highest, normaliser = _normaliser(logits, i)
         for k in range(logits.shape[1]):
             own = np.float64(logits[i, k]) - highest
             logarithms[i, k] = own - log(normaliser)
@@ -83,12 +86,7 @@ def softmax_cross_entropy(d_logits, logits, classes, weights, total):
         if weights[i] == 0.0:
             d_logits[i] = 0.0
             continue
-        highest = np.float64(logits[i, 0])
-        for k in range(1, logits.shape[1]):
-            highest = max(highest, np.float64(logits[i, k]))
-        normaliser = 0.0
-        for k in range(logits.shape[1]):
-            normaliser += exp_of_nonpositive(np.float64(logits[i, k]) - highest)
+        highest, normaliser = _normaliser(logits, i)
         own = np.float64(logits[i, classes[i]]) - highest
         loss += weights[i] * (log(normaliser) - own)
         scale = weights[i] / total

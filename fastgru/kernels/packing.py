@@ -26,7 +26,7 @@ for x's gradient      panels of 3H rows (r, z, n)   the same
 Padding is zero.
 """
 
-from fastgru._jit import compiled_once, helper, inline, kernel
+from fastgru._jit import compiled_once, helper, inline, kernel, shared
 from fastgru.kernels.products import (
     fill,
     panel_start,
@@ -36,14 +36,20 @@ from fastgru.kernels.products import (
 from fastgru.kernels.simd import ALIGNMENT, REGISTERS, aligned, lanes, pointer
 
 
+@shared
+def packed_numbers(n_inputs, n_units, wide, itemsize):
+    """Return what ``packed_size`` does, for registers of so many lanes."""
+    padded_units = -(-n_units // wide) * wide
+    padded_inputs = -(-n_inputs // wide) * wide
+    forward = 3 * padded_units * (n_inputs + n_units) + 4 * padded_units
+    backward = 3 * n_units * (padded_units + padded_inputs)
+    return forward + backward + ALIGNMENT // itemsize
+
+
 def packed_size(input_size: int, hidden_size: int, itemsize: int) -> int:
     """Return how many numbers the packed weights of one direction of one layer take."""
     wide = REGISTERS.size // itemsize
-    padded_hidden = -(-hidden_size // wide) * wide
-    padded_input = -(-input_size // wide) * wide
-    forward = 3 * padded_hidden * (input_size + hidden_size) + 4 * padded_hidden
-    backward = 3 * hidden_size * (padded_hidden + padded_input)
-    return forward + backward + ALIGNMENT // itemsize
+    return packed_numbers(input_size, hidden_size, wide, itemsize)
 
 
 @inline
