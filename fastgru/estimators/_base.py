@@ -284,6 +284,8 @@ class GRUEstimator(BaseEstimator):
         goes_on = hasattr(self, "_network") and (partial or bool(self.warm_start))
         sequences = self._open(X, self._form if goes_on else None)
         form = sequences.form
+        if goes_on:
+            self._remember_names(X, reset=False)
         rows = self._target_rows(y, sequences)
         if goes_on:
             task = self._task_to_go_on_with()
@@ -329,7 +331,8 @@ class GRUEstimator(BaseEstimator):
         finally:
             # Whatever ended the training, finished epochs are not lost.
             if trainer.progress is not None:
-                self._remember_names(X, reset=not goes_on)
+                if not goes_on:
+                    self._remember_names(X, reset=True)
                 self._set_fitted(trainer, form, task, partial=partial)
 
     def _copy_parameters_to(self, network: Network) -> None:

@@ -163,11 +163,12 @@ class Trainer:
         except KeyboardInterrupt:
             if self.progress is None:
                 raise
-            self._warn(f"was interrupted in epoch {self._n_finished + 1};", UserWarning)
+            what = f"{self.name} was interrupted in epoch {self._n_finished + 1}; it"
+            self._warn(what, UserWarning)
         except _Diverged as error:
             if self.progress is None:
                 raise ValueError(f"{self.name}: {error}") from error
-            self._warn(f": {error}", ConvergenceWarning)
+            self._warn(f"{self.name}: {error} It", ConvergenceWarning)
         finally:
             if self.progress is not None:
                 self.network._parameters.flat[...] = self.progress.kept
@@ -180,11 +181,9 @@ class Trainer:
         return 0 if self.progress is None else self.progress.n_epochs
 
     def _warn(self, what: str, category: type[Warning]) -> None:
-        space = "" if what.startswith(":") else " "
         kept = "best" if self.stops_by_score else "last"
         warnings.warn(
-            f"{self.name}{space}{what} it keeps the {kept} of {self._n_finished} "
-            "finished epochs.",
+            f"{what} keeps the {kept} of {self._n_finished} finished epochs.",
             category,
             stacklevel=6,
         )
@@ -209,9 +208,10 @@ class Trainer:
                 self._finish_epoch(loss, score, len(samples))
                 bar.set_postfix(_shown(loss, score), refresh=False)
                 bar.update()
-                if self._call_back(loss, score, rate):
-                    return
+                wants_to_stop = self._call_back(loss, score, rate)
                 self._interruption.check()
+                if wants_to_stop:
+                    return
 
     def _warn_of_max_iter(self) -> None:
         if self.expects_convergence:

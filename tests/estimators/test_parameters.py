@@ -383,6 +383,20 @@ def test_partial_fit_goes_on_after_a_pickle(make):
     assert_same_bits("predictions", one.predict(X), two.predict(X))
 
 
+@pytest.mark.parametrize("warm", [False, True], ids=["partial_fit", "warm_start"])
+def test_other_columns_are_refused_before_training(warm):
+    pandas = pytest.importorskip("pandas")
+    rows = np.array([x[-3:, 0] for x in X])
+    frame = pandas.DataFrame(rows, columns=["a", "b", "c"])
+    other = frame.rename(columns={"c": "d"})
+    clf = classifier(warm_start=warm, **FEW).fit(frame, Y)
+    before = clf.predict_proba(frame)
+    with pytest.raises(ValueError, match="feature names should match"):
+        clf.fit(other, Y) if warm else clf.partial_fit(other, Y)
+    assert clf.n_iter_ == 3
+    assert_same_bits("proba", clf.predict_proba(frame), before)
+
+
 def test_partial_fit_sees_classes_to_come():
     clf = classifier().partial_fit(X[:2], [0, 0], classes=[0, 1, 2])
     assert clf.classes_.tolist() == [0, 1, 2]
