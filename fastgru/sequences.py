@@ -257,6 +257,24 @@ class Sequences:
             return Sequences(self._source[rows], lengths, self.form, self.dtype)
         return Sequences(self._source, lengths, self.form, self.dtype, rows)
 
+    def blocks(self, n_steps: int | None = None) -> Iterator[slice]:
+        """Cut the sequences into runs to take one after the other.
+
+        Parameters
+        ----------
+        n_steps : int, default=None
+            Most steps of a run, if it is of more than one sequence; None means those
+            that 1 MiB holds.
+
+        Yields
+        ------
+        slice
+            Some sequences; all runs together are all of them, in order.
+        """
+        if n_steps is None:
+            n_steps = _BLOCK_BYTES // (self.n_features * self.dtype.itemsize)
+        return _blocks(self.lengths, n_steps)
+
     def _pick(
         self, indices: slice | ArrayLike
     ) -> tuple[slice | NDArray[np.intp], NDArray[np.int64]]:
@@ -469,7 +487,7 @@ def _open_tokens(X: Any, n_tokens: int, name: str) -> Sequences:
         source = array[:, :, np.newaxis]
         lengths = np.full(len(array), array.shape[1])
     sequences = Sequences(source, lengths, form, np.dtype(np.int64))
-    for block in _blocks(lengths, np.dtype(np.int64).itemsize):
+    for block in sequences.blocks():
         tokens, own_lengths = sequences.take(block)
         wrong = np.flatnonzero((tokens < 0) | (tokens >= n_tokens))
         if wrong.size:
@@ -625,10 +643,9 @@ def _check_form(form: SequenceForm, expected: SequenceForm, name: str) -> None:
 # Lengths and values.
 
 
-def _blocks(lengths: NDArray[np.int64], bytes_per_step: int) -> Iterator[slice]:
-    """Cut the sequences into runs of about `_BLOCK_BYTES`, at least one in each."""
+def _blocks(lengths: NDArray[np.int64], steps_per_block: int) -> Iterator[slice]:
+    """Cut the sequences into runs of at most so many steps, at least one in each."""
     ends = np.cumsum(lengths)
-    steps_per_block = _BLOCK_BYTES // bytes_per_step
     start = 0
     while start < len(lengths):
         limit = ends[start] - lengths[start] + steps_per_block
@@ -646,7 +663,7 @@ def _find_lengths(source: Source, form: SequenceForm) -> NDArray[np.int64]:
     if form.kind == "univariate" or source.dtype.kind != "f":
         return lengths
     full = lengths.copy()
-    for block in _blocks(full, n_features * source.itemsize):
+    for block in _blocks(full, _BLOCK_BYTES // (n_features * source.itemsize)):
         part = source[block]
         padded = np.flatnonzero(np.isnan(part[:, -1]).all(axis=1))
         if padded.size:
@@ -680,9 +697,8 @@ def _check_values(sequences: Sequences) -> None:
     source = sequences._source
     if not isinstance(source, list) and source.dtype.kind in "biu":
         return
-    bytes_per_step = sequences.n_features * sequences.dtype.itemsize
     with np.errstate(over="ignore", invalid="ignore"):
-        for block in _blocks(sequences.lengths, bytes_per_step):
+        for block in sequences.blocks():
             values, lengths = sequences.take(block)
             # The extremes show everything: NaN spreads, infinity is one of them.
             if not (np.isfinite(values.min()) and np.isfinite(values.max())):

@@ -413,7 +413,8 @@ def test_wrong_value_is_found_anywhere(members, wrong, data):
 def test_blocks_cover_every_sequence_once(rng, n_samples):
     lengths = rng.integers(1, 30, n_samples)
     for bytes_per_step in (1, 2**13, 2**16, 2**30):
-        blocks = list(module._blocks(lengths, bytes_per_step))
+        limit = module._BLOCK_BYTES // bytes_per_step
+        blocks = list(module._blocks(lengths, limit))
         covered = np.concatenate([np.arange(n_samples)[block] for block in blocks])
         np.testing.assert_array_equal(covered, np.arange(n_samples))
         for block in blocks:

@@ -127,40 +127,35 @@ def first_part(network: Network, *, pooled: bool) -> Network:
 
 def numbers_per_step(network: Network) -> int:
     """Return how many numbers of a step a run holds at once, at most."""
-    # Behind a pooling there are no steps; just before one for the last step, a GRU
-    # keeps only that.
-    sizes = [network.layers[0].settings().get("input_size", 1)]
-    for place, layer in enumerate(network.layers):
-        following = network.layers[place + 1 : place + 2]
-        if isinstance(layer, Pooling):
+    form = network._input
+    sizes = [form.n_features or 1]
+    for layer, following in zip(
+        network.layers, (*network.layers[1:], None), strict=True
+    ):
+        form = layer._follow(form)
+        if form.per != "step":  # no steps from here on
             break
-        if isinstance(layer, GRU):
-            pooled = [f for f in following if isinstance(f, Pooling)]
-            if not (pooled and pooled[0].how == "last" and layer.num_layers == 1):
-                sizes.append(layer._output_size)
-        elif isinstance(layer, Dense):
-            sizes.append(layer.output_size)
-        elif isinstance(layer, Embedding):
-            sizes.append(layer.embedding_dim)
+        # Before a pooling to the last step, a GRU keeps only that.
+        is_fused = (
+            isinstance(layer, GRU)
+            and layer.num_layers == 1
+            and isinstance(following, Pooling)
+            and following.how == "last"
+        )
+        if not is_fused:
+            sizes.append(form.n_features or 1)
     return max(sizes)
 
 
 def summary(network: Network, form: SequenceForm) -> str:
     """Return a table of the layers: what comes out of each, and its parameters."""
     steps = str(form.n_features_in) if form.kind == "univariate" else "T"
-    per_step = True
     rows = [("Layer", "Output shape", "Parameters")]
-    size = network.layers[0].settings().get("input_size")
+    output = network._input
     for layer in network.layers:
-        if isinstance(layer, GRU):
-            size = layer._output_size
-        elif isinstance(layer, Dense):
-            size = layer.output_size
-        elif isinstance(layer, Embedding):
-            size = layer.embedding_dim
-        elif isinstance(layer, Pooling):
-            per_step = False
-        shape = f"(n, {steps}, {size})" if per_step else f"(n, {size})"
+        output = layer._follow(output)
+        axes = ["n", steps] if output.per == "step" else ["n"]
+        shape = f"({', '.join([*axes, str(output.n_features)])})"
         n_parameters = layer._parameters.flat.size
         rows.append((_short(layer), shape, f"{n_parameters:,}"))
     widths = [max(len(row[k]) for row in rows) for k in range(3)]

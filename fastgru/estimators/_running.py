@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from fastgru.estimators._networks import numbers_per_step
@@ -46,23 +44,8 @@ def run_batches(network: Network, sequences: Sequences, n_threads: int) -> np.nd
     n_rows = sequences.lengths.sum() if per_step else len(sequences)
     outputs = np.empty((n_rows, network.output_size), network.dtype)
     begin = 0
-    for batch in _batches(sequences, numbers_per_step(network)):
+    for batch in sequences.blocks(_NUMBERS_IN_BATCH // numbers_per_step(network)):
         part = network.outputs(*sequences.take(batch), n_threads)
         outputs[begin : begin + len(part)] = part
         begin += len(part)
     return outputs
-
-
-def _batches(sequences: Sequences, n_numbers: int) -> Iterator[slice]:
-    """Yield slices of sequences that together hold a bounded number of values.
-
-    n_numbers : of each step
-    """
-    ends = np.cumsum(sequences.lengths) * n_numbers
-    begin = 0
-    while begin < len(sequences):
-        before = 0 if begin == 0 else int(ends[begin - 1])
-        end = int(np.searchsorted(ends, before + _NUMBERS_IN_BATCH, side="right"))
-        end = max(end, begin + 1)
-        yield slice(begin, end)
-        begin = end

@@ -25,8 +25,6 @@ from fastgru.training.trainer import Trainer
 # Parameters that change nothing about what a finished epoch is, or only when there is
 # no other.
 _NOT_OF_THE_MODEL = ("callbacks", "checkpoint", "max_iter", "n_jobs", "verbose")
-# Of a block of sequences whose bits go into a digest at once.
-_SEQUENCES_IN_BLOCK = 256
 
 
 def make_optimizer(settings: dict[str, Any], network: Network) -> Optimizer:
@@ -181,8 +179,8 @@ def identity_of(
 
 def _add_sequences(digest: Any, sequences: Sequences) -> None:
     _add_array(digest, sequences.lengths)
-    for begin in range(0, len(sequences), _SEQUENCES_IN_BLOCK):
-        values, _ = sequences.take(slice(begin, begin + _SEQUENCES_IN_BLOCK))
+    for block in sequences.blocks():
+        values, _ = sequences.take(block)
         _add_array(digest, values)
 
 

@@ -12,9 +12,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fastgru.estimators._targets import weights_of
 from fastgru.sequences import SequenceForm, Sequences, check_sequences
 
-# Sequences whose steps are read at once.
-_SEQUENCES_IN_BLOCK = 256
-
 
 class SequenceScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Standardises each feature over the steps of all sequences.
@@ -180,20 +177,22 @@ class SequenceScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         validate_data(self, X, reset=False, skip_check_array=True, ensure_2d=False)
         sequences = self._open(X, self._form)
         self._refuse_tables()
-        results = []
-        for number in range(len(sequences)):
-            values, _ = sequences.take([number])
-            results.append(function(values).astype(_result_type(X, number), copy=False))
-        if sequences.form.kind == "univariate":
-            return np.stack([result[:, 0] for result in results])
-        n_timesteps = sequences.n_timesteps
+        is_flat, n = sequences.form.kind == "univariate", len(sequences)
+        n_timesteps = self.n_features_in_ if is_flat else sequences.n_timesteps
         if n_timesteps is None:
+            results = []
+            for number in range(n):
+                values, _ = sequences.take([number])
+                dtype = _result_type(X[number])
+                results.append(function(values).astype(dtype, copy=False))
             return results
-        shape = (len(results), n_timesteps, sequences.n_features)
-        padded = np.full(shape, np.nan, results[0].dtype)
-        for row, result in zip(padded, results, strict=True):
-            row[: len(result)] = result
-        return padded
+        shape = (n, n_timesteps, sequences.n_features)
+        dtype = _result_type(X[0] if isinstance(X, (list, tuple)) else X)
+        array = np.full(shape, np.nan, dtype)
+        for number, row in enumerate(array):
+            values, lengths = sequences.take([number])
+            row[: lengths[0]] = function(values)
+        return array[:, :, 0] if is_flat else array
 
     def _refuse_tables(self) -> None:
         wanted = _get_output_config("transform", self)["dense"]
@@ -212,10 +211,9 @@ class SequenceScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         )
 
 
-def _result_type(X: Any, number: int) -> np.dtype:
-    """Return float32 for sequences of that type, else float64."""
-    member = X[number] if isinstance(X, (list, tuple)) else X
-    is_single = getattr(member, "dtype", None) == np.float32
+def _result_type(values: Any) -> np.dtype:
+    """Return float32 for values of that type, else float64."""
+    is_single = getattr(values, "dtype", None) == np.float32
     return np.dtype(np.float32 if is_single else np.float64)
 
 
@@ -227,8 +225,7 @@ def _weighted_sum(
     Step after step, so that the result has the same bits on any CPU.
     """
     total = np.zeros(sequences.n_features)
-    for begin in range(0, len(sequences), _SEQUENCES_IN_BLOCK):
-        block = slice(begin, begin + _SEQUENCES_IN_BLOCK)
+    for block in sequences.blocks():
         values, lengths = sequences.take(block)
         if mean is not None:
             values = np.square(values - mean)

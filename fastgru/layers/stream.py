@@ -55,7 +55,6 @@ class Stream:
     ) -> None:
         if batch_size is not None:
             check_size("batch_size", batch_size)
-        self._form = form
         self._reads_tokens = form.n_features is None
         self._dtype = form.dtype
         # Of what is read without a look at each of its properties; tokens never are.
@@ -72,7 +71,8 @@ class Stream:
         self._last = -1  # of the GRUs
         for number, layer in enumerate(layers):
             following = layer._follow(form)
-            if not isinstance(layer, Dropout):
+            takes_last = isinstance(layer, Pooling) and layer.how == "last"
+            if not (takes_last or isinstance(layer, Dropout)):
                 self._stages.append(self._stage(number, layer, following))
             if isinstance(layer, GRU):
                 self._last = len(self._stages) - 1
@@ -85,7 +85,6 @@ class Stream:
         self._behind_last = [
             stage.take if isinstance(stage, _Pooled) else partial(self._run, stage)
             for stage in self._stages[self._last + 1 :]
-            if not (isinstance(stage, _Pooled) and stage.is_last)
         ]
 
     def _stage(self, number: int, layer: Layer, form: Form) -> Any:
@@ -226,7 +225,7 @@ class Stream:
                     f"x_t must hold tokens, whole numbers, got dtype {x_t.dtype}"
                 )
             return check_shape("x_t", x_t, self._shape).astype(np.int64).reshape(-1)
-        x_t = check_array("x_t", x_t, self._form.dtype)
+        x_t = check_array("x_t", x_t, self._dtype)
         check_shape("x_t", x_t, self._shape)
         return readable(x_t)
 
@@ -277,11 +276,10 @@ class _States:
 
 
 class _Pooled:
-    """What a pooling remembers: sums or maxima, and nothing to take the last step."""
+    """What a mean or a maximum of the steps remembers."""
 
     def __init__(self, how: str, n_rows: int, n_features: int, dtype: np.dtype) -> None:
         self._how = how
-        self.is_last = how == "last"
         self._steps = np.zeros(n_rows, np.int64)
         kind = np.float64 if how == "mean" else dtype
         self._pooled = np.zeros((n_rows, n_features), kind)
@@ -305,6 +303,4 @@ class _Pooled:
         self._pooled[rows] = 0
 
     def read(self) -> dict[str, np.ndarray]:
-        if self.is_last:
-            return {}
         return {"pooled": self._pooled, "steps": self._steps}
