@@ -20,6 +20,19 @@ class EstimatorStream(Stream):
     that the estimator gives for the sequence so far.  A stream belongs to one thread at
     a time.
 
+    Parameters
+    ----------
+    estimator : GRUClassifier, GRURegressor or GRUTransformer
+        Fitted.
+    batch_size : int or None
+        Number of sequences side by side; None means one, without an axis for it.
+
+    Attributes
+    ----------
+    state : dict of str to ndarray
+        All that is remembered of the steps so far, by name; reading it gives copies,
+        setting it takes the same names, shapes and types.
+
     Examples
     --------
     >>> import numpy as np
