@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
+
+import numpy as np
 
 
 def check_number(name: str, value: Any, interval: str) -> float:
@@ -21,3 +23,24 @@ def check_number(name: str, value: Any, interval: str) -> float:
     if not (inside or at_an_end):
         raise ValueError(f"{name} must be in {interval}, got {value}")
     return value
+
+
+def check_random_state(seed: Any) -> np.random.RandomState:
+    """Return what draws numbers for a ``random_state``, as scikit-learn reads it.
+
+    Layers use this one, since importing scikit-learn takes longer than all else that
+    they need.
+    """
+    if seed is None:
+        return np.random.mtrand._rand  # the global one
+    if isinstance(seed, np.random.RandomState):
+        return seed
+    if isinstance(seed, bool) or not isinstance(seed, Integral):
+        raise TypeError(
+            "random_state must be an int, a numpy.random.RandomState or None, got "
+            f"{seed!r} of type {type(seed).__name__}"
+        )
+    number = int(seed)
+    if not 0 <= number < 2**32:
+        raise ValueError(f"random_state must be from 0 to 2**32 - 1, got {number}")
+    return np.random.RandomState(number)

@@ -9,7 +9,9 @@ running the old code of a helper that has changed in another file.
 Compile time.  Numba compiles a function anew, helpers included, into each function that
 calls it, at every level of the call tree.  Large functions (those with register tiles,
 and one block of the work of each pass) are therefore ``compiled_once`` per float type
-into a C function, which the others call by its symbol.
+into a C function, which the others call by its symbol.  And as nobody calls a helper by
+itself, it gets neither machine code nor a way in from Python, which would take half of
+all the time.
 """
 
 import hashlib
@@ -26,25 +28,78 @@ from numba import types
 from numba.core import cgutils, sigutils
 from numba.core.caching import FunctionCache
 from numba.core.ccallback import CFunc
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
 from numba.core.dispatcher import Dispatcher
+from numba.core.registry import CPUDispatcher
 from numba.extending import intrinsic, register_jitable
 
-_OPTIONS = {"nogil": True, "error_model": "numpy", "boundscheck": False}
+_OPTIONS = {
+    "nogil": True,
+    "error_model": "numpy",
+    "boundscheck": False,
+    "no_cfunc_wrapper": True,  # for passing them as arguments, which nobody does
+}
+
+
+_HELPER_OPTIONS = {**_OPTIONS, "no_cpython_wrapper": True}
+
+
+class _LinkedCode(JITCodeLibrary):
+    """LLVM code that becomes part of what calls it: no machine code of its own."""
+
+    def _optimize_final_module(self) -> None:
+        pass  # as its callers will be
+
+    def _finalize_final_module(self) -> None:
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> int:
+        return 0
+
+    @property
+    def codegen(self) -> Any:
+        return self  # asked for ``set_env`` only
+
+    def set_env(self, name: str, environment: Any) -> None:
+        pass  # a place for it is in machine code
+
+
+class _HelperCompiler(Compiler):
+    def compile_extra(self, func: Callable) -> Any:
+        codegen = self.state.targetctx.codegen()
+        self.state.library = _LinkedCode(codegen, func.__qualname__)
+        return super().compile_extra(func)
+
+
+class _Helper(CPUDispatcher):
+    """What only compiled code can call."""
+
+    def __init__(self, function: Callable, **options: Any) -> None:
+        options = {"nopython": True, **_HELPER_OPTIONS, **options}
+        super().__init__(
+            function, targetoptions=options, pipeline_class=_HelperCompiler
+        )
+
+    def __call__(self, *arguments: Any) -> Any:
+        raise TypeError(f"{self.py_func.__name__} can be called by kernels only")
 
 
 def inline(function: Callable) -> Any:
     """Compile a small helper that always becomes part of its caller."""
-    return numba.njit(forceinline=True, **_OPTIONS)(function)
+    return _Helper(function, forceinline=True)
 
 
 def shared(function: Callable) -> Any:
     """Let kernels compile a function of plain numbers that Python calls as it is."""
-    return register_jitable(**_OPTIONS)(function)
+    options = {**_HELPER_OPTIONS, "pipeline_class": _HelperCompiler}
+    return register_jitable(**options)(function)
 
 
 def helper(function: Callable) -> Any:
     """Compile what only kernels call; it lives in its caller's cache entry."""
-    return numba.njit(**_OPTIONS)(function)
+    return _Helper(function)
 
 
 def kernel(function: Callable) -> Any:

@@ -39,6 +39,20 @@ def test_heavy_packages_are_not_loaded(code):
     assert loaded.isdisjoint(HEAVY)
 
 
+def test_a_layer_is_made_without_scikit_learn_and_compiled_code():
+    # Calling compiled code makes Numba load all that it can compile, SciPy's BLAS too.
+    loaded = modules_after(
+        """
+import fastgru
+gru = fastgru.GRU(1, 32, random_state=0)
+network = fastgru.Network([gru, fastgru.Pooling(), fastgru.Dense(32, 2)])
+import sys
+assert "scipy.linalg" not in sys.modules
+"""
+    )
+    assert loaded.isdisjoint({"sklearn", "matplotlib"})
+
+
 def test_plotting_is_loaded_without_matplotlib():
     assert "matplotlib" not in modules_after("import fastgru.plotting")
 

@@ -21,7 +21,7 @@ from fastgru._jit import (
     parallel_kernel,
 )
 from fastgru.kernels.activations import sigmoid, tanh
-from fastgru.kernels.packing import pack_columns, pack_transposed
+from fastgru.kernels.packing import lanes_of, parts_of, put_panels
 from fastgru.kernels.products import (
     TERMS,
     copy_row,
@@ -74,20 +74,20 @@ def _padded(n, address):
     return vectors_for(n, address) * lanes(address)
 
 
-@kernel
-def pack_dense(packed, weight, bias):
-    """Write the packed weights; weight : (inputs, outputs), bias : (outputs,)."""
-    n_inputs, n_outputs = weight.shape
-    target = aligned(pointer(packed))
-    padded = _padded(n_outputs, target)
-    fill(target, 0.0, padded)
-    copy_row(target, pointer(bias), n_outputs)
-    forward = target + padded
-    pack_columns(forward, pointer(weight), n_inputs, n_outputs, 0, n_outputs)
-    backward = forward + n_inputs * padded
-    pack_transposed(
-        backward, n_outputs, 0, pointer(weight), n_inputs, n_outputs, 0, n_outputs
+def pack_dense(packed: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> None:
+    """Write the packed weights.
+
+    packed : (packed_dense_size,), at first zeros; weight : (inputs, outputs); bias :
+    (outputs,)
+    """
+    wide, (n_inputs, n_outputs) = lanes_of(packed), weight.shape
+    padded_inputs, padded = (-(-n // wide) * wide for n in weight.shape)
+    first, forward, backward = parts_of(
+        packed, padded, n_inputs * padded, n_outputs * padded_inputs
     )
+    first[:n_outputs] = bias
+    put_panels(forward, (weight,))
+    put_panels(backward, (weight.T,))
 
 
 # -- the activation --------------------------------------------------------------------

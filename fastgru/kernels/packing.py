@@ -23,17 +23,18 @@ for x's gradient      panels of 3H rows (r, z, n)   the same
                       over I columns
 ====================  ============================  ============================
 
-Padding is zero.
+Padding is zero.  NumPy writes all this, so that making a layer compiles nothing and
+loads no compiled code.
 """
 
-from fastgru._jit import compiled_once, helper, inline, kernel, shared
-from fastgru.kernels.products import (
-    fill,
-    panel_start,
-    panels_for,
-    vectors_for,
-)
-from fastgru.kernels.simd import ALIGNMENT, REGISTERS, aligned, lanes, pointer
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from fastgru._jit import inline, shared
+from fastgru.kernels.products import vectors_for
+from fastgru.kernels.simd import ALIGNMENT, REGISTERS, TILE_VECTORS, lanes
 
 
 @shared
@@ -93,185 +94,114 @@ def input_gradient_weights(packed, n_inputs, n_units):
     return backward_weights(packed, n_inputs, n_units) + 3 * n_units * padded
 
 
-@compiled_once
-def _pack_register(
-    target,
-    target_row: int,
-    weights,
-    n_rows: int,
-    row_length: int,
-    column: int,
-    n_valid: int,
-):
-    """Copy one register's columns of all rows; columns from n_valid on are zero."""
-    wide = lanes(target)
-    for k in range(n_rows):
-        for lane in range(wide):
-            value = weights[k * row_length + column + lane] if lane < n_valid else 0.0
-            target[k * target_row + lane] = value
+def lanes_of(array: np.ndarray) -> int:
+    """Return how many numbers of an array one register holds."""
+    return REGISTERS.size // array.itemsize
 
 
-@helper
-def pack_columns(target, weights, n_rows, row_length, column, n_columns):
-    """Pack ``n_columns`` columns of a row-major matrix into panels."""
-    wide = lanes(target)
-    n_vectors = vectors_for(n_columns, target)
-    for panel in range(panels_for(n_vectors)):
-        begin = panel_start(n_vectors, panel)
-        width = panel_start(n_vectors, panel + 1) - begin
-        for v in range(width):
-            done = (begin + v) * wide
-            _pack_register(
-                target + begin * wide * n_rows + v * wide,
-                width * wide,
-                weights,
-                n_rows,
-                row_length,
-                column + done,
-                n_columns - done,
-            )
+def parts_of(packed: np.ndarray, *sizes: int) -> list[np.ndarray]:
+    """Return the parts of a packed array, which begin where a cache line does."""
+    begin = -packed.ctypes.data % ALIGNMENT // packed.itemsize
+    return np.split(packed, np.cumsum((begin, *sizes)))[1:-1]
 
 
-@compiled_once
-def pack_transposed(
-    target,
-    target_rows: int,
-    first_row: int,
-    weights,
-    n_columns: int,
-    row_length: int,
-    column: int,
-    n_rows: int,
-):
-    """Pack rows from columns: row ``first_row + k`` is column ``column + k``.
-
-    weights has ``n_columns`` rows here, which become the columns of b; b has
-    ``target_rows`` rows in all.
-    """
-    wide = lanes(target)
-    n_vectors = vectors_for(n_columns, target)
-    for panel in range(panels_for(n_vectors)):
-        begin = panel_start(n_vectors, panel)
-        width = panel_start(n_vectors, panel + 1) - begin
-        for v in range(width):
-            done = (begin + v) * wide
-            valid = min(wide, n_columns - done)
-            place = target + begin * wide * target_rows + v * wide
-            for k in range(n_rows):
-                row = place + (first_row + k) * width * wide
-                for lane in range(valid):
-                    row[lane] = weights[(done + lane) * row_length + column + k]
-                for lane in range(valid, wide):
-                    row[lane] = 0.0
+@lru_cache(maxsize=1024)
+def _panels(n_columns: int, wide: int) -> list[tuple[int, int]]:
+    """Return the first column of each panel and the one behind its last."""
+    n_vectors = -(-n_columns // wide)
+    parts = np.array_split(np.arange(n_vectors) * wide, -(-n_vectors // TILE_VECTORS))
+    return [(int(part[0]), int(part[-1]) + wide) for part in parts]
 
 
-@helper
-def _pack_interleaved(target, weights, n_rows, n_units, gates, n_gates):
-    """Pack, per register of units, rows with that register of each given gate."""
-    wide = lanes(target)
-    for vector in range(vectors_for(n_units, target)):
-        place = target + vector * n_gates * wide * n_rows
-        for g in range(n_gates):
-            _pack_register(
-                place + g * wide,
-                n_gates * wide,
-                weights,
-                n_rows,
-                3 * n_units,
-                gates[g] * n_units + vector * wide,
-                n_units - vector * wide,
-            )
+def put_panels(target: np.ndarray, blocks: Sequence[np.ndarray]) -> None:
+    """Write blocks, one below the other and of equal width, as panels of columns."""
+    n_rows, n_columns = sum(map(len, blocks)), blocks[0].shape[1]
+    for begin, end in _panels(n_columns, lanes_of(target)):
+        panel = target[n_rows * begin : n_rows * end].reshape(n_rows, end - begin)
+        row, end = 0, min(end, n_columns)
+        for block in blocks:
+            below = row + len(block)
+            panel[row:below, : end - begin] = block[:, begin:end]
+            row = below
 
 
-@helper
-def _pack_input_reset_before(target, weights, n_rows, n_units):
-    """Pack panels over the registers [r z] of each register of units, then all of n."""
-    wide = lanes(target)
-    per_gate = vectors_for(n_units, target)
-    n_vectors = 3 * per_gate
-    for panel in range(panels_for(n_vectors)):
-        begin = panel_start(n_vectors, panel)
-        width = panel_start(n_vectors, panel + 1) - begin
-        for v in range(begin, begin + width):
-            gate, unit = v % 2, v // 2 * wide
-            if v >= 2 * per_gate:
-                gate, unit = 2, (v - 2 * per_gate) * wide
-            _pack_register(
-                target + begin * wide * n_rows + (v - begin) * wide,
-                width * wide,
-                weights,
-                n_rows,
-                3 * n_units,
-                gate * n_units + unit,
-                n_units - unit,
-            )
+def _put_gates(target: np.ndarray, gates: Sequence[np.ndarray]) -> None:
+    """Write, per register of units, rows with that register of each gate, (rows, H)."""
+    wide, (n_rows, n_units) = lanes_of(target), gates[0].shape
+    n_whole, n_left = divmod(n_units, wide)
+    registers = target.reshape(-1, n_rows, len(gates), wide)
+    for place, gate in enumerate(gates):
+        whole = gate[:, : n_whole * wide].reshape(n_rows, n_whole, wide)
+        registers[:n_whole, :, place] = whole.transpose(1, 0, 2)
+        if n_left:
+            registers[n_whole, :, place, :n_left] = gate[:, n_whole * wide :]
 
 
-@helper
-def _pack_biases(target, bias_ih, has_bias, n_units, reset_after):
-    """Pack the biases, those of the recurrent side standing behind the others."""
-    wide = lanes(target)
-    per_gate = vectors_for(n_units, target)
-    fill(target, 0.0, 4 * per_gate * wide)
-    if not has_bias:
+def _put_biases(
+    target: np.ndarray, biases: np.ndarray, n_units: int, *, reset_after: bool
+) -> None:
+    """Write the biases, (6H,): those of the inputs, then the recurrent ones."""
+    (r, z, n_input), (r_h, z_h, n_recurrent) = biases.reshape(2, 3, 1, n_units)
+    if reset_after:
+        _put_gates(target, (n_input, r + r_h, z + z_h, n_recurrent))
         return
-    bias_hh = bias_ih + 3 * n_units
-    for unit in range(n_units):
-        vector, lane = unit // wide, unit % wide
-        r = bias_ih[unit] + bias_hh[unit]
-        z = bias_ih[n_units + unit] + bias_hh[n_units + unit]
-        n_input, n_recurrent = bias_ih[2 * n_units + unit], bias_hh[2 * n_units + unit]
-        if reset_after:
-            place = target + vector * 4 * wide + lane
-            place[0] = n_input
-            place[wide] = r
-            place[2 * wide] = z
-            place[3 * wide] = n_recurrent
-        else:
-            place = target + vector * 2 * wide + lane
-            place[0] = r
-            place[wide] = z
-            target[2 * per_gate * wide + unit] = n_input + n_recurrent
+    half = target.size // 2
+    _put_gates(target[:half], (r + r_h, z + z_h))
+    target[half : half + n_units] = (n_input + n_recurrent)[0]
 
 
-@kernel
-def pack_gru(packed, parameters, n_inputs, n_units, reset_after):
+def pack_gru(
+    packed: np.ndarray,
+    parameters: np.ndarray,
+    n_inputs: int,
+    n_units: int,
+    *,
+    reset_after: bool,
+) -> None:
     """Write the packed weights of one direction of one layer.
 
     Parameters
     ----------
-    packed : written, ``packed_size`` numbers
+    packed : (packed_size,), at first zeros; written but for the padding
     parameters : 1-D, one after the other weight_ih (I, 3H), weight_hh (H, 3H) and,
         unless there are none, bias_ih (3H,) and bias_hh (3H,)
-    reset_after : bool, which cell
+    n_inputs, n_units : I and H
+    reset_after : which cell
     """
-    target = aligned(pointer(packed))
-    w = pointer(parameters)
-    u = w + 3 * n_units * n_inputs
-    bias = u + 3 * n_units * n_units
-    has_bias = parameters.size > 3 * n_units * (n_inputs + n_units)
-    recurrent = recurrent_weights(target, n_inputs, n_units)
-    backward = backward_weights(target, n_inputs, n_units)
-    row = 3 * n_units
-    if reset_after:
-        _pack_interleaved(target, w, n_inputs, n_units, (2, 0, 1), 3)
-        _pack_interleaved(recurrent, u, n_units, n_units, (0, 1, 2), 3)
-        pack_transposed(backward, row, 0, u, n_units, row, 2 * n_units, n_units)
-        pack_transposed(backward, row, n_units, u, n_units, row, 0, 2 * n_units)
-    else:
-        _pack_input_reset_before(target, w, n_inputs, n_units)
-        _pack_interleaved(recurrent, u, n_units, n_units, (0, 1, 2), 2)
-        candidate = candidate_weights(target, n_inputs, n_units)
-        pack_columns(candidate, u, n_units, row, 2 * n_units, n_units)
-        pack_transposed(backward, 2 * n_units, 0, u, n_units, row, 0, 2 * n_units)
-        backward_n = backward_candidate_weights(target, n_inputs, n_units)
-        pack_transposed(backward_n, n_units, 0, u, n_units, row, 2 * n_units, n_units)
-    _pack_biases(
-        biases(target, n_inputs, n_units),
-        bias,
-        has_bias,
-        n_units,
-        reset_after,
+    wide = lanes_of(packed)
+    padded_units, padded_inputs = (-(-n // wide) * wide for n in (n_units, n_inputs))
+    inputs, recurrent, bias, backward, input_gradient = parts_of(
+        packed,
+        3 * padded_units * n_inputs,
+        3 * padded_units * n_units,
+        4 * padded_units,
+        3 * n_units * padded_units,
+        3 * n_units * padded_inputs,
     )
-    gradient = input_gradient_weights(target, n_inputs, n_units)
-    pack_transposed(gradient, row, 0, w, n_inputs, row, 0, row)
+    row, n_weights = 3 * n_units, 3 * n_units * (n_inputs + n_units)
+    weights = parameters[:n_weights].reshape(-1, row)
+    w, u = weights[:n_inputs], weights[n_inputs:]
+    r, z, n = (u[:, begin : begin + n_units] for begin in range(0, row, n_units))
+    if reset_after:
+        w_r, w_z, w_n = (w[:, i : i + n_units] for i in range(0, row, n_units))
+        _put_gates(inputs, (w_n, w_r, w_z))
+        _put_gates(recurrent, (r, z, n))
+        put_panels(backward, (n.T, r.T, z.T))
+    else:
+        registers = np.zeros((n_inputs, 3, padded_units), packed.dtype)
+        registers[:, :, :n_units] = w.reshape(n_inputs, 3, n_units)
+        in_order = np.empty((n_inputs, 3 * padded_units), packed.dtype)
+        pairs = in_order[:, : 2 * padded_units].reshape(n_inputs, -1, 2, wide)
+        both = registers[:, :2].reshape(n_inputs, 2, -1, wide)
+        pairs[...] = both.transpose(0, 2, 1, 3)
+        in_order[:, 2 * padded_units :] = registers[:, 2]
+        put_panels(inputs, (in_order,))
+        of_both = 2 * padded_units * n_units
+        _put_gates(recurrent[:of_both], (r, z))
+        put_panels(recurrent[of_both:], (n,))
+        put_panels(backward[:of_both], (r.T, z.T))
+        put_panels(backward[of_both:], (n.T,))
+    put_panels(input_gradient, (w.T,))
+    if parameters.size > n_weights:
+        biases_given = parameters[n_weights:]
+        _put_biases(bias, biases_given, n_units, reset_after=reset_after)

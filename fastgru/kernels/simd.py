@@ -26,8 +26,8 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
-from numba.core.registry import cpu_target
+from numba.core import cgutils, config
+from numba.core.codegen import get_host_cpu_features
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import (
     intrinsic,
@@ -68,9 +68,10 @@ def choose_registers(features: str, machine: str) -> Registers:
 
 
 def _host_features() -> str:
-    # What Numba compiles for, NUMBA_CPU_NAME and NUMBA_CPU_FEATURES included.
-    _, _, features = cpu_target.target_context.codegen().magic_tuple()
-    return features
+    # What Numba compiles for, NUMBA_CPU_FEATURES included; to ask its target context
+    # would load all that it can compile.
+    given = config.CPU_FEATURES
+    return get_host_cpu_features() if given is None else given
 
 
 REGISTERS = choose_registers(_host_features(), platform.machine())

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastgru import initializers
+from fastgru._checks import check_random_state
 from fastgru._threads import parallel_region
 from fastgru.kernels.dense import (
     IDENTITY,
@@ -97,8 +98,6 @@ class Dense(Layer):
         dtype: Any = np.float32,
         random_state: Any = None,
     ) -> None:
-        from sklearn.utils import check_random_state
-
         self.input_size = check_size("input_size", input_size)
         self.output_size = check_size("output_size", output_size)
         self.bias = check_flag("bias", bias)

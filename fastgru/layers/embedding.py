@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastgru import initializers
+from fastgru._checks import check_random_state
 from fastgru._threads import parallel_region
 from fastgru.kernels.embedding import (
     embedding_backward,
@@ -73,8 +74,6 @@ class Embedding(Layer):
         dtype: Any = np.float32,
         random_state: Any = None,
     ) -> None:
-        from sklearn.utils import check_random_state
-
         self.n_tokens = check_size("n_tokens", n_tokens)
         self.embedding_dim = check_size("embedding_dim", embedding_dim)
         self.dtype = check_dtype(dtype)

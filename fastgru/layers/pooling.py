@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastgru import initializers
+from fastgru._checks import check_random_state
 from fastgru.kernels.pooling import (
     attention_backward,
     attention_forward,
@@ -111,8 +112,6 @@ class Pooling(Layer):
         if how == "attention":
             if n_features is None:
                 raise ValueError("n_features must be given for how='attention'")
-            from sklearn.utils import check_random_state
-
             shape = (1, n_features)
             self._parameters = ParameterSet({"weight": shape}, self.dtype)
             self._parameters["weight"][...] = initializers.uniform(

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from fastgru import _buffers, initializers
+from fastgru._checks import check_random_state
 from fastgru._threads import TeamTrials, parallel_region
 from fastgru.kernels.gru_backward import gru_backward, gru_backward_parallel
 from fastgru.kernels.gru_forward import gru_forward, gru_forward_parallel
@@ -64,8 +65,6 @@ def drawn_parameters(
     random_state: Any,
 ) -> ParameterSet:
     """Return the first parameters of recurrent layers."""
-    from sklearn.utils import check_random_state
-
     parameters = ParameterSet(shapes, dtype)
     random_state = check_random_state(random_state)
     for name, values in initializers.draw_gru(shapes, initializer, random_state):
@@ -155,7 +154,7 @@ class Recurrence:
         """Bring the packed weights up to date; called whenever parameters were set."""
         own = self.parameters.flat[self._place]
         sizes = self.input_size, self.hidden_size
-        pack_gru(self._packed, own, *sizes, self.reset_after)
+        pack_gru(self._packed, own, *sizes, reset_after=self.reset_after)
         self._version += 1
 
     def infer(

@@ -3,9 +3,9 @@
 import mpmath
 import numpy as np
 import pytest
+from numba import njit
 
 from cases import BOTH_DTYPES
-from fastgru._jit import helper
 from fastgru.kernels import activations
 from fastgru.kernels.simd import lanes, load, pointer, store
 
@@ -15,7 +15,7 @@ MOST_ULPS = 4.0  # what `activations` promises over the whole range
 def make_vector_loop(function):
     """Compile a loop that applies a function to an array, a register at a time."""
 
-    @helper
+    @njit(error_model="numpy")
     def apply(out, x):
         wide = lanes(pointer(x))
         for i in range(0, x.size, wide):
@@ -27,7 +27,7 @@ def make_vector_loop(function):
 def make_scalar_loop(function):
     """Compile a loop that applies a function to an array, a number at a time."""
 
-    @helper
+    @njit(error_model="numpy")
     def apply(out, x):
         for i in range(x.size):
             out[i] = function(x[i])

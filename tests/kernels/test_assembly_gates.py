@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from numba import njit
 
 from cases import BOTH_DTYPES
-from fastgru._jit import helper
 from fastgru.kernels.activations import sigmoid, tanh
 from fastgru.kernels.assembly_gates import HAS_GATES, new_states_of_4_rows
 from fastgru.kernels.simd import fma, lanes, load, pointer, store, store_rows
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(
 ROWS = 4
 
 
-@helper
+@njit(error_model="numpy")
 def in_assembly(new, sums, sums_row, n, n_row, h, h_row):
     """Compute a register of new states of each row; gates are written over sums."""
     states = new_states_of_4_rows(
@@ -24,7 +24,7 @@ def in_assembly(new, sums, sums_row, n, n_row, h, h_row):
     store_rows(pointer(new), lanes(pointer(new)), states)
 
 
-@helper
+@njit(error_model="numpy")
 def by_activations(new, sums, sums_row, n, n_row, h, h_row):
     """Do the same one row at a time, as the equations read."""
     wide = lanes(pointer(new))

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from numba import njit
 
-from fastgru._jit import helper
 from fastgru.kernels.activations import sigmoid
 from fastgru.kernels.simd import (
     beside,
@@ -16,7 +16,7 @@ from fastgru.kernels.simd import (
 )
 
 
-@helper
+@njit(error_model="numpy")
 def apply_to_four(out, x):
     """Put four registers side by side, take sigmoid and write them in reverse order."""
     wide = lanes(pointer(x))
@@ -35,7 +35,7 @@ def apply_to_four(out, x):
     return wide
 
 
-@helper
+@njit(error_model="numpy")
 def apply_to_each(out, x, wide):
     """Do the same one register at a time."""
     for v in range(4):

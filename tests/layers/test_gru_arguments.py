@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import sklearn.utils
 
 import fastgru
 from cases import BOTH_DTYPES, assert_same_results, make_case, run_layer
+from fastgru._checks import check_random_state
 from messages import words
 from tolerances import assert_same_bits
 
@@ -110,10 +112,30 @@ def test_float32_is_the_default():
     assert dtypes == {np.dtype(np.float32)}
 
 
-@pytest.mark.parametrize("random_state", [-1, 1.5, "seed"], ids=repr)
-def test_what_is_no_random_state_is_refused(random_state):
-    with pytest.raises((ValueError, TypeError)):
+@pytest.mark.parametrize("random_state", [-1, 2**32], ids=repr)
+def test_a_seed_out_of_range_is_refused(random_state):
+    with pytest.raises(ValueError, match=f"from 0 to .*, got {random_state}"):
         fastgru.GRU(3, 4, random_state=random_state)
+
+
+@pytest.mark.parametrize(
+    "random_state", [1.5, "seed", True, np.random.default_rng(0)], ids=repr
+)
+def test_what_is_no_random_state_is_refused(random_state):
+    with pytest.raises(TypeError, match="random_state must be an int, a numpy"):
+        fastgru.GRU(3, 4, random_state=random_state)
+
+
+@pytest.mark.parametrize("seed", [0, np.int64(7), 2**32 - 1], ids=repr)
+def test_a_seed_draws_what_scikit_learn_draws_with_it(seed):
+    drawn = check_random_state(seed).uniform(size=5)
+    assert (drawn == sklearn.utils.check_random_state(seed).uniform(size=5)).all()
+
+
+def test_no_seed_takes_the_global_generator():
+    assert check_random_state(None) is sklearn.utils.check_random_state(None)
+    state = np.random.RandomState(3)
+    assert check_random_state(state) is state
 
 
 # -- the first parameters --
