@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import textwrap
 
 import pytest
 
@@ -68,7 +69,8 @@ def test_the_digest_depends_on_every_kernel_source(package):
         import sys
         from fastgru._jit import source_digest
         folder = pathlib.Path(sys.argv[1])
-        paths = [folder / "_jit.py", *sorted((folder / "kernels").glob("*.py"))]
+        folders = [folder / "_jit", folder / "kernels"]
+        paths = [path for f in folders for path in sorted(f.glob("*.py"))]
         digests = {source_digest()}
         for path in paths:
             path.write_text(path.read_text() + "#")
@@ -86,7 +88,27 @@ def test_code_from_the_cache_finds_what_is_compiled_once(package):
     assert run(DENSE, package) == [16, 29, 1]
 
 
-def test_without_a_writable_cache_everything_works(package, tmp_path):
+# The same, and the warnings.
+WARNED_SOFTMAX = f"""
+    import warnings
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+{textwrap.indent(SOFTMAX, "    ")}
+        from fastgru.kernels.losses import log_softmax
+        log_softmax(probabilities, probabilities)
+    print(*(f"{{type(w.message).__name__}}: {{w.message}}" for w in caught), sep="\\n")
+"""
+
+
+def run_and_read_warnings(package, **environment):
+    """Run the softmax; give its numbers and the warnings that came."""
+    folder = {"NUMBA_CACHE_DIR": str(package.parent / "cache")}
+    printed = run_python(WARNED_SOFTMAX, package=package, **folder | environment)
+    numbers, *warned = printed.splitlines()
+    return [float(number) for number in numbers.split()], [w for w in warned if w]
+
+
+def test_without_a_cache_folder_everything_works_with_one_warning(package, tmp_path):
     # A file stands wherever a folder would have to be made.
     (package / "kernels" / "__pycache__").touch()
     file = tmp_path / "file"
@@ -95,6 +117,35 @@ def test_without_a_writable_cache_everything_works(package, tmp_path):
     names = ("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA", "IPYTHONDIR", "NUMBA_CACHE_DIR")
     environment = dict.fromkeys(names, no_folder) | {"PYTHONDONTWRITEBYTECODE": "1"}
     for _ in range(2):
-        assert run(SOFTMAX, package, **environment) == [1, 0]
+        numbers, warned = run_and_read_warnings(package, **environment)
+        assert numbers == [1, 0]
+        (warning,) = warned
+        assert warning.startswith("RuntimeWarning: compiled code cannot be kept")
+        assert "NUMBA_CACHE_DIR" in warning
     assert sorted(os.listdir(tmp_path)) == ["fastgru", "file"]
     assert not list(package.rglob("*.nb?"))
+
+
+def test_a_cache_that_cannot_be_written_any_more_costs_one_warning(package):
+    run(SOFTMAX, package)
+    cache = package.parent / "cache"
+    for file in cache.rglob("*.nb?"):  # folders stand where files would be written
+        file.unlink()
+        file.mkdir()
+    numbers, warned = run_and_read_warnings(package)
+    assert numbers == [1, 0]
+    (warning,) = (w for w in warned if "cannot be kept" in w)
+    assert "Is a directory" in warning or "denied" in warning
+
+
+@pytest.mark.parametrize("what", ["*.nbi", "*.nbc"])
+def test_a_damaged_cache_is_compiled_anew_with_a_warning(package, what):
+    run(SOFTMAX, package)
+    cache = package.parent / "cache"
+    (file,) = cache.rglob(f"losses.softmax-{what}")
+    file.write_bytes(file.read_bytes()[:-100])
+    numbers, (warning,) = run_and_read_warnings(package)
+    assert numbers == [1, 0]
+    assert "RuntimeWarning: the compiled code of softmax" in warning
+    assert str(cache) in warning
+    assert run_and_read_warnings(package) == ([1, 1], [])

@@ -14,11 +14,11 @@ from numba import prange
 from fastgru._jit import (
     Line,
     Table,
-    compiled_once,
     helper,
     inline,
     kernel,
     parallel_kernel,
+    thread_work,
 )
 from fastgru.kernels.activations import sigmoid, tanh
 from fastgru.kernels.packing import lanes_of, parts_of, put_panels
@@ -136,7 +136,7 @@ def _multiply_by_slope(d_y, y, activation, n):
 # -- forward ---------------------------------------------------------------------------
 
 
-@compiled_once
+@thread_work
 def _forward_rows(
     y: Table, x: Table, packed: Line, activation: int, begin: int, end: int
 ):
@@ -190,7 +190,7 @@ def dense_forward_parallel(y, x, packed, activation, n_workers):
 # -- backward --------------------------------------------------------------------------
 
 
-@compiled_once
+@thread_work
 def _backward_rows(
     d_x: Table,
     d_y: Table,
@@ -288,7 +288,7 @@ def _share_of_panel(
         copy_row(pointer(d_bias) + column, bias_sum, n_columns)
 
 
-@compiled_once
+@thread_work
 def _weight_gradient_share(
     d_weight: Table, d_bias: Line, x: Table, d_y: Table, worker: int, n_workers: int
 ):

@@ -9,7 +9,7 @@ all of their places; nobody else writes to those rows.
 import numpy as np
 from numba import prange
 
-from fastgru._jit import helper, kernel, parallel_kernel
+from fastgru._jit import Indices, Table, helper, kernel, parallel_kernel, thread_work
 from fastgru.kernels.products import TERMS, add_row, copy_row, fill
 from fastgru.kernels.simd import pointer
 from fastgru.kernels.steps import length, read_steps, user_number, user_row
@@ -77,8 +77,10 @@ def _add_up(target, d_y, places, size, work):
             add_row(target, total, size)
 
 
-@helper
-def _sum_tokens(d_weight, d_y, places, starts, begin, end):
+@thread_work
+def _sum_tokens(
+    d_weight: Table, d_y: Table, places: Indices, starts: Indices, begin: int, end: int
+):
     """Compute the gradients of tokens begin to end - 1."""
     size = d_weight.shape[1]
     work = np.empty(size, d_weight.dtype)

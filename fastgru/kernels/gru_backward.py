@@ -15,11 +15,11 @@ from fastgru._jit import (
     Indices,
     Line,
     Table,
-    compiled_once,
     helper,
     inline,
     kernel,
     parallel_kernel,
+    thread_work,
 )
 from fastgru.kernels.gru_cell import (
     gates_reset_after,
@@ -289,7 +289,7 @@ def _back_together(
         copy_row(target, d_state + b * padded + own, share.n_own)
 
 
-@compiled_once
+@thread_work
 def back_block(
     tape: Line,
     d_x: Table,

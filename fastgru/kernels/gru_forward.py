@@ -12,11 +12,11 @@ from fastgru._jit import (
     Indices,
     Line,
     Table,
-    compiled_once,
     helper,
     inline,
     kernel,
     parallel_kernel,
+    thread_work,
 )
 from fastgru.kernels.gru_cell import (
     candidate_before,
@@ -226,7 +226,7 @@ def _train_together(
         )
 
 
-@compiled_once
+@thread_work
 def record_block(
     tape: Line,
     states: Line,

@@ -14,11 +14,11 @@ from fastgru._jit import (
     Indices,
     Line,
     Table,
-    compiled_once,
     helper,
     inline,
     kernel,
     parallel_kernel,
+    thread_work,
 )
 from fastgru.kernels.gru_cell import (
     candidate_before,
@@ -229,7 +229,7 @@ def _shared_size(rows, n_units, address):
     return 5 * rows * vectors_for(n_units, address) * lanes(address) + slack(address)
 
 
-@compiled_once
+@thread_work
 def infer_block(
     output: Table,
     column: int,

@@ -6,7 +6,7 @@ of a run over whole sequences.
 
 import numpy as np
 
-from fastgru._jit import Line, compiled_once, inline, kernel, shared
+from fastgru._jit import Line, inline, kernel, shared, thread_work
 from fastgru.kernels.gru_cell import candidate_before, reset_before, step_reset_after
 from fastgru.kernels.input_products import (
     before_row_size,
@@ -49,7 +49,7 @@ def step_work_size(
     return _work_numbers(batch, hidden_size, wide, itemsize, reset_after)
 
 
-@compiled_once
+@thread_work
 def step_rows(
     state: Line,
     x: Line,

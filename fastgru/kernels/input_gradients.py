@@ -6,7 +6,7 @@ fill the register tiles.
 
 import numpy as np
 
-from fastgru._jit import Indices, Line, Table, compiled_once, helper, inline
+from fastgru._jit import Indices, Line, Table, helper, inline, thread_work
 from fastgru.kernels.gru_states import ROWS_TOGETHER
 from fastgru.kernels.packing import input_gradient_weights
 from fastgru.kernels.products import add_row, copy_row, fill, product, vectors_for
@@ -62,7 +62,7 @@ def _input_gradient_rows(
         row += rows
 
 
-@compiled_once
+@thread_work
 def input_gradient_block(
     d_x: Table,
     adds_d_x: int,

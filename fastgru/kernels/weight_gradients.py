@@ -8,7 +8,7 @@ those the total is compensated for what rounding cuts off.
 
 import numpy as np
 
-from fastgru._jit import Indices, Line, compiled_once, helper, inline
+from fastgru._jit import Indices, Line, helper, inline, thread_work
 from fastgru.kernels.products import (
     TERMS,
     copy_row,
@@ -299,7 +299,7 @@ def _weight_gradient_share(
             )
 
 
-@compiled_once
+@thread_work
 def weight_gradient_share(
     gradient: Line,
     n_inputs: int,

@@ -21,7 +21,7 @@ CHILD = """
 from numba import types
 from numba.core import sigutils
 from numba.core.ccallback import CFunc
-from fastgru._jit import _COMPILED_ONCE
+from fastgru._jit._once import _COMPILED_ONCE
 from fastgru.kernels import gru_cell, products
 
 for function in (products.product_share, products.sum_products,
