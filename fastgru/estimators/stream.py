@@ -89,10 +89,10 @@ class EstimatorStream(Stream):
         TypeError, ValueError
             As ``step``.
         """
-        outputs = super().step(x_t)
+        outputs = self._outputs(x_t)
         if self._batch_size is None:
             return self._task.predict_one(outputs)
-        return self._task.predict(outputs)
+        return self._task.predict(outputs.reshape(self._n_rows, -1))
 
     def predict_proba(self, x_t: Any) -> np.ndarray:
         """Take a step and return the probabilities of the classes for the steps so far.
@@ -114,7 +114,10 @@ class EstimatorStream(Stream):
         """
         if self._task.loss.activation not in ("softmax", "logistic"):
             raise AttributeError("there are no classes to predict probabilities of")
-        return self._task.loss.activate(super().step(x_t))
+        outputs = self._outputs(x_t)
+        if self._batch_size is not None:
+            outputs = outputs.reshape(self._n_rows, -1)
+        return self._task.loss.activate(outputs)
 
     def _check(self, x_t: Any) -> np.ndarray:
         if not self._reads_tokens:

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from fastgru._threads import get_num_threads
+from fastgru.kernels.dense import dense_forward
 from fastgru.kernels.gru_step import gru_step, step_work_size
 from fastgru.layers._checks import check_array, check_shape, check_size, readable
 from fastgru.layers._layer import Form, Layer, Rows
+from fastgru.layers.dense import ACTIVATIONS, Dense
 from fastgru.layers.dropout import Dropout
 from fastgru.layers.geometry import Geometry
 from fastgru.layers.gru import GRU
@@ -78,14 +80,12 @@ class Stream:
                 self._last = len(self._stages) - 1
             form = following
         # In a small step each word of Python counts, so these are looked up once.
-        self._until_last = [
-            stage.advance if isinstance(stage, _States) else partial(self._run, stage)
-            for stage in self._stages[: self._last + 1]
+        takes = [
+            partial(self._run, stage) if isinstance(stage, Layer) else stage.take
+            for stage in self._stages
         ]
-        self._behind_last = [
-            stage.take if isinstance(stage, _Pooled) else partial(self._run, stage)
-            for stage in self._stages[self._last + 1 :]
-        ]
+        self._until_last = takes[: self._last + 1]
+        self._behind_last = takes[self._last + 1 :]
 
     def _stage(self, number: int, layer: Layer, form: Form) -> Any:
         """Return what runs a layer; form : what comes out of it."""
@@ -104,6 +104,12 @@ class Stream:
                 )
             assert form.n_features is not None  # as a pooling's are
             return _Pooled(layer.how, self._n_rows, form.n_features, form.dtype)
+        if (
+            isinstance(layer, Dense)
+            and self._last >= 0
+            and layer.is_small(self._n_rows)
+        ):
+            return _SmallDense(layer, self._n_rows)
         return layer
 
     def reset(self, mask: Any = None) -> None:
@@ -181,7 +187,7 @@ class Stream:
         TypeError, ValueError
             If x_t is not what the network reads; the states then stay what they were.
         """
-        return self._finish(self._advance(x_t))
+        return self._to_user(self._outputs(x_t))
 
     def _advance(self, x_t: Any) -> np.ndarray:
         """Take all states one step further; return those of the last GRU, flat."""
@@ -195,8 +201,8 @@ class Stream:
             values = self._check(x_t)
         if self._batch_size is not None:
             values = values.reshape(-1)
-        for advance in self._until_last:
-            values = advance(values)
+        for take in self._until_last:
+            values = take(values)
         return values
 
     def _run(self, layer: Layer, values: np.ndarray) -> np.ndarray:
@@ -206,11 +212,12 @@ class Stream:
             rows = Rows(values.reshape(self._n_rows, -1), self._geometry)
         return layer._infer(rows, get_num_threads()).values.reshape(-1)
 
-    def _finish(self, values: np.ndarray) -> np.ndarray:
-        """Return the outputs that follow from the states of the last GRU."""
-        for finish in self._behind_last:
-            values = finish(values)
-        return self._to_user(values)
+    def _outputs(self, x_t: Any) -> np.ndarray:
+        """Take a step; return the outputs, flat and not a copy."""
+        values = self._advance(x_t)
+        for take in self._behind_last:
+            values = take(values)
+        return values
 
     def _to_user(self, values: np.ndarray) -> np.ndarray:
         """Return a copy of flat rows in the caller's axes."""
@@ -250,7 +257,7 @@ class _States:
             for state, directions in zip(self._states, gru._stack.layers, strict=True)
         ]
 
-    def advance(self, x: np.ndarray) -> np.ndarray:
+    def take(self, x: np.ndarray) -> np.ndarray:
         """Take one step; return the state of the last layer, which is not a copy."""
         work, n_rows, reset_after = self._work, self._n_rows, self._reset_after
         checks = self._refuses_nan
@@ -273,6 +280,23 @@ class _States:
 
     def read(self) -> dict[str, np.ndarray]:
         return {self._name: self._states}
+
+
+class _SmallDense:
+    """A fully connected layer behind the states, into an array that is used again."""
+
+    def __init__(self, layer: Dense, n_rows: int) -> None:
+        self._shape = (n_rows, layer.input_size)
+        self._packed = layer._packed
+        self._activation = ACTIVATIONS[layer.activation]
+        self._outputs = np.empty((n_rows, layer.output_size), layer.dtype)
+        self._flat = self._outputs.reshape(-1)
+
+    def take(self, values: np.ndarray) -> np.ndarray:
+        """Take flat rows; return the layer's, which are not a copy."""
+        rows = values.reshape(self._shape)
+        dense_forward(self._outputs, rows, self._packed, self._activation)
+        return self._flat
 
 
 class _Pooled:

@@ -74,7 +74,8 @@ def test_pooling_gives_the_bits_of_the_steps_so_far(
     layers = [
         GRU(3, 5, 2, reset_after=reset_after, **common),
         Dropout(0.5),
-        GRU(5, 9, reset_after=reset_after, **common),
+        Dense(5, 4, activation="tanh", **common),
+        GRU(4, 9, reset_after=reset_after, **common),
         Pooling(how),
         Dense(9, 2, **common),
     ]
@@ -88,6 +89,17 @@ def test_pooling_gives_the_bits_of_the_steps_so_far(
             expected = network(x[: t + 1])
             assert_same_bits(f"outputs at {t}", stream.step(x_t), np.asarray(expected))
         stream.reset()
+
+
+@pytest.mark.parametrize("last", [[], [Dense(5, 4)], [Pooling("max"), Dense(5, 4)]])
+@pytest.mark.parametrize("batch_size", BATCH_SIZES)
+def test_what_a_step_returned_stays(last, batch_size):
+    stream = Network([GRU(3, 5, random_state=0), *last]).stream(batch_size)
+    shape = (3,) if batch_size is None else (batch_size, 3)
+    first = stream.step(np.ones(shape, np.float32))
+    before = first.copy()
+    stream.step(np.zeros(shape, np.float32))
+    assert_same_bits("the first step's", first, before)
 
 
 @pytest.mark.parametrize("how", [None, "mean", "max"])
