@@ -21,7 +21,8 @@ DENSE = """
     import numpy as np
     from fastgru.kernels import dense
     weight, bias = np.arange(6.0).reshape(3, 2), np.array([10.0, 20.0])
-    packed = np.zeros(dense.packed_dense_size(3, 2, 8))
+    from fastgru.kernels.packing import aligned_zeros
+    packed = aligned_zeros(dense.packed_dense_size(3, 2, 8), weight.dtype)
     dense.pack_dense(packed, weight, bias)
     y = np.empty((1, 2))
     dense.dense_forward(y, np.ones((1, 3)), packed, dense.IDENTITY)

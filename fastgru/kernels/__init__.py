@@ -1,5 +1,8 @@
 """The compiled code: arrays in, arrays out; no classes, strings or optional arguments.
 
+For users' own compiled functions there are ``gru_step`` and ``gru_sequence``, which
+take what ``GRU.kernel_arrays`` makes.  All else is for the layers.
+
 Letters: T time steps, B batch (sequences), I input features, H hidden units, L lanes of
 a register, N valid steps of all sequences together (T * B when all are equally long).
 
@@ -18,7 +21,7 @@ Map of this folder, bottom-up:
 - ``input_products``    the products of the inputs, a few steps ahead
 - ``gru_states``        states handed in and out, and the scratch of a run
 - ``gru_inference``     the loop over steps that keeps nothing
-- ``gru_step``          one step, for streams and users' own compiled loops
+- ``own_loops``         a step or a sequence, for users' own compiled loops and streams
 - ``gru_forward``       the loop over steps that keeps a tape
 - ``weight_gradients``  the gradients of weights and biases
 - ``input_gradients``   the gradient of the input of small batches
@@ -41,3 +44,18 @@ steps and sequences (a weight's gradient) runs over blocks of 256 valid steps in
 of time, each block summed from zero, and adds the blocks up in order; see
 ``weight_gradients`` for long sums.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fastgru.kernels.own_loops import KernelArrays, gru_sequence, gru_step
+
+__all__ = ["KernelArrays", "gru_sequence", "gru_step"]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first use: modules of this folder import each other through it.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.own_loops"), name)

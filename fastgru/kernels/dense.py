@@ -38,7 +38,6 @@ from fastgru.kernels.products import (
     vectors_for,
 )
 from fastgru.kernels.simd import (
-    ALIGNMENT,
     REGISTERS,
     TILE_VECTORS,
     aligned,
@@ -65,8 +64,7 @@ def packed_dense_size(n_inputs: int, n_outputs: int, itemsize: int) -> int:
     wide = REGISTERS.size // itemsize
     padded_inputs = -(-n_inputs // wide) * wide
     padded_outputs = -(-n_outputs // wide) * wide
-    numbers = (1 + n_inputs) * padded_outputs + n_outputs * padded_inputs
-    return numbers + ALIGNMENT // itemsize
+    return (1 + n_inputs) * padded_outputs + n_outputs * padded_inputs
 
 
 @inline
@@ -77,8 +75,8 @@ def _padded(n, address):
 def pack_dense(packed: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> None:
     """Write the packed weights.
 
-    packed : (packed_dense_size,), at first zeros; weight : (inputs, outputs); bias :
-    (outputs,)
+    packed : ``aligned_zeros`` at first, of ``packed_dense_size``
+    weight : (inputs, outputs); bias : (outputs,)
     """
     wide, (n_inputs, n_outputs) = lanes_of(packed), weight.shape
     padded_inputs, padded = (-(-n // wide) * wide for n in weight.shape)
@@ -142,7 +140,7 @@ def _forward_rows(
 ):
     """Compute rows begin to end - 1 of y."""
     n_inputs, n_outputs = x.shape[1], y.shape[1]
-    bias = aligned(pointer(packed))
+    bias = pointer(packed)
     padded = _padded(n_outputs, bias)
     work = np.empty(_ROWS * padded + slack(bias), y.dtype)
     scratch = aligned(pointer(work))
@@ -209,7 +207,7 @@ def _backward_rows(
     if d_x.shape[0] == 0:
         return
     n_inputs = d_x.shape[1]
-    bias = aligned(pointer(packed))
+    bias = pointer(packed)
     transposed = bias + (1 + n_inputs) * _padded(n_outputs, bias)
     padded = _padded(n_inputs, bias)
     work = np.empty((_ROWS + 1) * padded + slack(bias), d_x.dtype)

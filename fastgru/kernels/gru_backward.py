@@ -150,7 +150,7 @@ def _back_together(
     """
     n_units = d_h_0.shape[1]
     rows = last - first
-    packed = aligned(pointer(packed_array))
+    packed = pointer(packed_array)
     weights = backward_weights(packed, n_inputs, n_units)
     candidate = backward_candidate_weights(packed, n_inputs, n_units)
     d_state = aligned(pointer(work))

@@ -96,7 +96,7 @@ def _train_together(
     """Run sequences first to last - 1 through all steps and keep the tape."""
     n_inputs, n_units = x.shape[1], h_n.shape[1]
     rows = last - first
-    packed = aligned(pointer(packed_array))
+    packed = pointer(packed_array)
     recurrent = recurrent_weights(packed, n_inputs, n_units)
     candidate = candidate_weights(packed, n_inputs, n_units)
     scratch = aligned(pointer(work))

@@ -86,7 +86,7 @@ def _infer_together(
     """
     n_inputs, n_units = x.shape[1], h_n.shape[1]
     rows = last - first
-    packed = aligned(pointer(packed_array))
+    packed = pointer(packed_array)
     recurrent = recurrent_weights(packed, n_inputs, n_units)
     candidate = candidate_weights(packed, n_inputs, n_units)
     scratch = aligned(pointer(work))

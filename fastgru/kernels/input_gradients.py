@@ -29,7 +29,7 @@ def _input_gradient_rows(
 ):
     """Compute the gradient of x for some packed rows and put it where x stood."""
     n_inputs, n_units = d_x.shape[1], d_h_0.shape[1]
-    packed = aligned(pointer(packed_array))
+    packed = pointer(packed_array)
     weights = input_gradient_weights(packed, n_inputs, n_units)
     scratch = aligned(pointer(work))
     n_vectors = vectors_for(n_inputs, scratch)

@@ -23,8 +23,8 @@ for x's gradient      panels of 3H rows (r, z, n)   the same
                       over I columns
 ====================  ============================  ============================
 
-Padding is zero.  NumPy writes all this, so that making a layer compiles nothing and
-loads no compiled code.
+Padding is zero; the array begins where a cache line does.  NumPy writes all this, so
+that making a layer compiles nothing and loads no compiled code.
 """
 
 from collections.abc import Sequence
@@ -38,19 +38,27 @@ from fastgru.kernels.simd import ALIGNMENT, REGISTERS, TILE_VECTORS, lanes
 
 
 @shared
-def packed_numbers(n_inputs, n_units, wide, itemsize):
+def packed_numbers(n_inputs, n_units, wide):
     """Return what ``packed_size`` does, for registers of so many lanes."""
     padded_units = -(-n_units // wide) * wide
     padded_inputs = -(-n_inputs // wide) * wide
     forward = 3 * padded_units * (n_inputs + n_units) + 4 * padded_units
     backward = 3 * n_units * (padded_units + padded_inputs)
-    return forward + backward + ALIGNMENT // itemsize
+    return forward + backward
 
 
 def packed_size(input_size: int, hidden_size: int, itemsize: int) -> int:
     """Return how many numbers the packed weights of one direction of one layer take."""
     wide = REGISTERS.size // itemsize
-    return packed_numbers(input_size, hidden_size, wide, itemsize)
+    return packed_numbers(input_size, hidden_size, wide)
+
+
+def aligned_zeros(n_numbers: int, dtype: np.dtype) -> np.ndarray:
+    """Return an array that begins where a cache line does, as packed weights do."""
+    n_bytes = n_numbers * dtype.itemsize
+    memory = np.zeros(n_bytes + ALIGNMENT, np.uint8)
+    begin = -memory.ctypes.data % ALIGNMENT
+    return memory[begin : begin + n_bytes].view(dtype)
 
 
 @inline
@@ -100,9 +108,8 @@ def lanes_of(array: np.ndarray) -> int:
 
 
 def parts_of(packed: np.ndarray, *sizes: int) -> list[np.ndarray]:
-    """Return the parts of a packed array, which begin where a cache line does."""
-    begin = -packed.ctypes.data % ALIGNMENT // packed.itemsize
-    return np.split(packed, np.cumsum((begin, *sizes)))[1:-1]
+    """Return the parts of a packed array, views."""
+    return np.split(packed, np.cumsum(sizes)[:-1])
 
 
 @lru_cache(maxsize=1024)
@@ -162,7 +169,7 @@ def pack_gru(
 
     Parameters
     ----------
-    packed : (packed_size,), at first zeros; written but for the padding
+    packed : ``aligned_zeros`` at first, of ``packed_size``; written but for the padding
     parameters : 1-D, one after the other weight_ih (I, 3H), weight_hh (H, 3H) and,
         unless there are none, bias_ih (3H,) and bias_hh (3H,)
     n_inputs, n_units : I and H

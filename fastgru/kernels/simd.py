@@ -160,6 +160,19 @@ def aligned(typingctx, address):
 
 
 @intrinsic
+def is_aligned(typingctx, address):
+    """Whether a cache line starts at an address."""
+
+    def codegen(context, builder, sig, args):
+        within = builder.and_(
+            builder.ptrtoint(args[0], INT64), ir.Constant(INT64, ALIGNMENT - 1)
+        )
+        return builder.icmp_unsigned("==", within, ir.Constant(INT64, 0))
+
+    return types.boolean(address), codegen
+
+
+@intrinsic
 def slack(typingctx, address):
     """Return how many numbers an array needs more to be ``aligned`` (a constant)."""
 

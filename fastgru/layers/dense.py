@@ -21,6 +21,7 @@ from fastgru.kernels.dense import (
     pack_dense,
     packed_dense_size,
 )
+from fastgru.kernels.packing import aligned_zeros
 from fastgru.layers._checks import check_dtype, check_flag, check_form, check_size
 from fastgru.layers._layer import Form, Layer, Rows
 from fastgru.layers.masks import Masks
@@ -120,7 +121,7 @@ class Dense(Layer):
         for name, shape in shapes.items():
             parameters[name][...] = initializers.uniform(shape, bound, random_state)
         size = packed_dense_size(self.input_size, self.output_size, self.dtype.itemsize)
-        self._packed = np.zeros(size, self.dtype)
+        self._packed = aligned_zeros(size, self.dtype)
         self._version = 0
         self._bind(parameters)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
 from fastgru import _buffers, initializers
 from fastgru._threads import get_num_threads
+from fastgru.kernels.own_loops import KernelArrays, step_work_size
 from fastgru.layers._checks import (
     check_array,
     check_dtype,
@@ -319,6 +321,57 @@ class GRU(Layer):
         output = layout.to_user(output, self._output_size)
         output.setflags(write=False)
         return output, layout.states_to_user(h_n), Pullback(self, layout, tape)
+
+    def kernel_arrays(
+        self, layer: int = 0, *, reverse: bool = False, batch_size: int = 1
+    ) -> KernelArrays:
+        """Return what :func:`fastgru.kernels.gru_step` takes of one layer.
+
+        Parameters
+        ----------
+        layer : int, default=0
+            Number of the layer, from 0.
+        reverse : bool, default=False
+            Whether the weights are those of the layer's reversed direction.
+        batch_size : int, default=1
+            Number of sequences that go side by side.
+
+        Returns
+        -------
+        KernelArrays
+            A named tuple of ``state``, zeros, ``weights``, the layer's own, and
+            ``work``, scratch.
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer or direction, or ``batch_size`` is below 1.
+        TypeError
+            If a number is not a whole one.
+
+        Examples
+        --------
+        >>> from fastgru import GRU
+        >>> state, weights, work = GRU(3, 32).kernel_arrays()
+        >>> state.shape
+        (32,)
+        """
+        if isinstance(layer, bool) or not isinstance(layer, Integral):
+            raise TypeError(f"layer must be a whole number, got {layer!r}")
+        if not 0 <= layer < self.num_layers:
+            raise ValueError(f"layer must be from 0 to {self.num_layers - 1}: {layer}")
+        if check_flag("reverse", reverse) and not self.bidirectional:
+            raise ValueError("reverse=True, but the layer is not bidirectional")
+        check_size("batch_size", batch_size)
+        size = step_work_size(
+            batch_size,
+            self.hidden_size,
+            self.dtype.itemsize,
+            reset_after=self.reset_after,
+        )
+        weights = self._stack.layers[int(layer)][int(reverse)]._packed
+        state = np.zeros(batch_size * self.hidden_size, self.dtype)
+        return KernelArrays(state, weights, np.zeros(size, self.dtype))
 
     def _check_call(
         self, x: Any, h_0: Any, lengths: Any

@@ -24,7 +24,7 @@ from fastgru.kernels.gru_inference import (
     gru_inference_parallel,
     team_scratch,
 )
-from fastgru.kernels.packing import pack_gru, packed_size
+from fastgru.kernels.packing import aligned_zeros, pack_gru, packed_size
 from fastgru.kernels.simd import REGISTERS
 from fastgru.kernels.sync import TEAM_SIZE, was_held_up
 from fastgru.kernels.weight_gradients import sums_size
@@ -138,7 +138,7 @@ class Recurrence:
         self._no_input = np.empty((0, self.input_size), self.dtype)
         self._itemsize = self.dtype.itemsize
         size = packed_size(self.input_size, self.hidden_size, self._itemsize)
-        self._packed = np.zeros(size, self.dtype)
+        self._packed = aligned_zeros(size, self.dtype)
         # Multiply-adds per step of a forward pass.
         self._terms_per_row = (
             3 * self.hidden_size * (self.input_size + self.hidden_size)

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastgru._threads import get_num_threads
 from fastgru.kernels.dense import dense_forward
-from fastgru.kernels.gru_step import gru_step, step_work_size
+from fastgru.kernels.own_loops import gru_step, step_work_size
 from fastgru.layers._checks import check_array, check_shape, check_size, readable
 from fastgru.layers._layer import Form, Layer, Rows
 from fastgru.layers.dense import ACTIVATIONS, Dense

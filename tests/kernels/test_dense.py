@@ -16,6 +16,7 @@ from fastgru.kernels.dense import (
     pack_dense,
     packed_dense_size,
 )
+from fastgru.kernels.packing import aligned_zeros
 from gradcheck import assert_gradients, central_differences
 from tolerances import assert_close, assert_same_bits
 
@@ -70,11 +71,11 @@ def draw(shape, dtype, seed=0):
 def pack(weight, bias):
     """Pack the weights of a layer."""
     size = packed_dense_size(*weight.shape, weight.itemsize)
-    packed, check = guarded(size, dtype=weight.dtype)
-    packed[...] = 0
-    pack_dense(packed, weight, bias)
-    check("packed")
-    return packed
+    packed = aligned_zeros(size + 1, weight.dtype)
+    packed[size] = 7
+    pack_dense(packed[:size], weight, bias)
+    assert packed[size] == 7
+    return packed[:size]
 
 
 def forward(x, weight, bias, activation=IDENTITY, n_workers=None):

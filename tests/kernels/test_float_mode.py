@@ -17,7 +17,7 @@ import pytest
 import fastgru
 from children import run_python
 from fastgru import losses, optimizers
-from fastgru.kernels.gru_step import gru_step, step_work_size
+from fastgru.kernels import gru_step
 from fastgru.layers import dense, embedding, recurrence
 from fastgru.layers.masks import Masks
 from rows import draw_sequences, to_rows
@@ -101,12 +101,9 @@ def stream(gru, sequence):
 
 
 def kernel(gru, sequence):
-    state = np.zeros(17, np.float32)
-    size = step_work_size(1, 17, 4, reset_after=gru.reset_after)
-    work = np.zeros(size, np.float32)
-    packed = gru._stack.layers[0][0]._packed
+    state, weights, work = gru.kernel_arrays()
     for x_t in sequence:
-        gru_step(state, x_t, packed, work, 1, gru.reset_after, True)
+        gru_step(state, x_t, weights, work, 1, gru.reset_after, True)
     return [state]
 
 
