@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from fastgru._threads import get_num_threads, set_num_threads
     from fastgru._versions import show_versions
+    from fastgru._warmup import warmup
     from fastgru.estimators import (
         GRUClassifier,
         GRURegressor,
@@ -56,6 +57,7 @@ _EXPORTS = {
     "save": "fastgru.exchange.file",
     "set_num_threads": "fastgru._threads",
     "show_versions": "fastgru._versions",
+    "warmup": "fastgru._warmup",
 }
 _SUBMODULES = (
     "datasets",
@@ -97,6 +99,7 @@ __all__ = [
     "set_num_threads",
     "show_versions",
     "training",
+    "warmup",
 ]
 
 

@@ -155,6 +155,20 @@ def _start_threads() -> None:
         del os.environ["GOMP_SPINCOUNT"]
 
 
+def find_threading_layer() -> str:
+    """Return the name of Numba's threading layer, which this may choose."""
+    import numba
+
+    with parallel_region(2) as granted:
+        if granted == 1:
+            return "none: one thread"
+        try:
+            numba.get_num_threads()
+            return numba.threading_layer()
+        except ValueError as error:
+            return f"none: {error}"
+
+
 class TeamTrials:
     """Whether a team of threads is worth a try, by how the last ones went.
 

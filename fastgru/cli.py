@@ -9,6 +9,7 @@ from fastgru import __version__
 DEFAULT_OUTPUT = Path("fastgru-demo")
 DEFAULT_EPOCHS = 40
 DEFAULT_SEED = 0
+PURPOSES = ("predict", "stream", "fit")  # of ``warmup``
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,6 +30,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         from fastgru._versions import show_versions
 
         show_versions()
+        return 0
+
+    if arguments.command == "warmup":
+        from fastgru._warmup import warmup
+
+        warmup(arguments.purposes, dtype=arguments.dtype)
         return 0
 
     from fastgru._demo import run_demo
@@ -72,7 +79,36 @@ def make_parser() -> argparse.ArgumentParser:
         help="seed of the split, the initial weights and the order of training",
     )
     commands.add_parser("info", help="print versions and machine, for a bug report")
+
+    warmup = commands.add_parser(
+        "warmup",
+        help="compile what a deployment needs and keep it in the cache",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    warmup.add_argument(
+        "purposes",
+        nargs="*",
+        type=_purpose,
+        default=PURPOSES,
+        metavar="PURPOSE",
+        help=f"what is needed, of {', '.join(PURPOSES)}",
+    )
+    warmup.add_argument(
+        "--dtype",
+        choices=("float32", "float64"),
+        default="float32",
+        help="type of parameters and inputs",
+    )
     return parser
+
+
+def _purpose(text: str) -> str:
+    """Return a command line argument if it is a purpose of ``warmup``."""
+    if text not in PURPOSES:
+        raise argparse.ArgumentTypeError(
+            f"expected one of {', '.join(PURPOSES)}, got {text!r}"
+        )
+    return text
 
 
 def _positive_int(text: str) -> int:

@@ -101,7 +101,11 @@ def test_info_names_versions_and_threads(capsys):
     assert printed.startswith(f"fastgru {fastgru.__version__}\n")
     for name in ("numpy", "numba", "scikit-learn", "registers", "logical cores"):
         assert re.search(rf"^  {name} +\S", printed, flags=re.MULTILINE)
-    assert find_number(r"^  threads +(\d+)$", printed) == fastgru.get_num_threads()
+    assert find_number(r"^  fastgru's +(\d+)$", printed) == fastgru.get_num_threads()
+    assert re.search(r"^  layer +(omp|tbb|workqueue|none)", printed, flags=re.MULTILINE)
+    # This process has run kernels, whose code is there now.
+    assert find_number(r"^  functions +(\d+) compiled", printed) > 0
+    assert find_number(r"^  size +(\d+\.\d) MB$", printed) > 0
 
 
 def test_show_versions_is_what_info_prints(capsys):

@@ -150,3 +150,15 @@ def test_a_damaged_cache_is_compiled_anew_with_a_warning(package, what):
     assert "RuntimeWarning: the compiled code of softmax" in warning
     assert str(cache) in warning
     assert run_and_read_warnings(package) == ([1, 1], [])
+
+
+def test_code_of_older_sources_is_removed_when_newer_is_kept(package):
+    run(SOFTMAX, package)
+    cache = package.parent / "cache"
+    before = len(list(cache.rglob("losses.softmax-*.nbc")))
+    activations = package / "kernels" / "activations.py"
+    for i in range(3):
+        activations.write_text(f"{activations.read_text()}\n# {i}\n")
+        assert run(SOFTMAX, package) == [1, 0]
+        assert len(list(cache.rglob("losses.softmax-*.nbc"))) == before == 1
+    assert run(SOFTMAX, package) == [1, 1]

@@ -19,7 +19,7 @@ from typing import Any
 import numba
 from numba.extending import register_jitable
 
-from fastgru._jit._cache import cached, describe_cache, source_digest
+from fastgru._jit._cache import cached, describe_cache, listening, source_digest
 from fastgru._jit._float_mode import KernelCompiler
 from fastgru._jit._helpers import HELPER_OPTIONS, Helper, HelperCompiler
 from fastgru._jit._once import (
@@ -41,6 +41,7 @@ __all__ = [
     "helper",
     "inline",
     "kernel",
+    "listening",
     "parallel_kernel",
     "shared",
     "source_digest",

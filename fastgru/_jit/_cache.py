@@ -9,8 +9,8 @@ and a warning, never a result.
 
 import hashlib
 import warnings
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -44,10 +44,22 @@ def _warn_of_no_cache(reason: object) -> None:
     )
 
 
+_listeners: list[list[str]] = []
+
+
+def _tell_listeners(name: str) -> None:
+    for names in _listeners:
+        names.append(name)
+
+
 class _NoCache(NullCache):
     """Stands in where there is no place to write to: a read-only install, no home."""
 
+    def __init__(self, function: Callable) -> None:
+        self._name = function.__qualname__
+
     def save_overload(self, sig: Any, cres: Any) -> None:
+        _tell_listeners(self._name)
         _warn_of_no_cache("no cache folder can be made")
 
 
@@ -88,10 +100,23 @@ class KernelCache(FunctionCache):
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
+        _tell_listeners(self._py_func.__qualname__)
         try:
+            self._drop_older()
             super().save_overload(sig, data)
         except OSError as error:
             _warn_of_no_cache(error)
+
+    def _drop_older(self) -> None:
+        """Remove the code of sources before a change, which would pile up."""
+        index = self._cache_file._load_index()
+        older = {key for key in index if key[-1] != source_digest()}
+        for key in older:
+            with suppress(FileNotFoundError):
+                Path(self._cache_file._data_path(index[key])).unlink()
+        if older:
+            kept = {key: name for key, name in index.items() if key not in older}
+            self._cache_file._save_index(kept)
 
     def current_keys(self) -> list[tuple]:
         """Return the keys of what is there for the sources as they are."""
@@ -105,13 +130,24 @@ class KernelCache(FunctionCache):
 _caches: list[KernelCache] = []
 
 
+@contextmanager
+def listening() -> Iterator[list[str]]:
+    """Give the names of the functions that are compiled, not loaded, from now on."""
+    names: list[str] = []
+    _listeners.append(names)
+    try:
+        yield names
+    finally:
+        _listeners.remove(names)
+
+
 def cached(compiled: Any, symbols_of: Callable) -> Any:
     """Give a function a cache, where there is a place for one."""
     function = getattr(compiled, "py_func", None) or compiled.__wrapped__
     try:
         compiled._cache = KernelCache(function, symbols_of)
     except RuntimeError:
-        compiled._cache = _NoCache()
+        compiled._cache = _NoCache(function)
     else:
         _caches.append(compiled._cache)
     return compiled

@@ -67,14 +67,14 @@ def choose_registers(features: str, machine: str) -> Registers:
     return Registers("no fused multiply-add", 16, 4)
 
 
-def _host_features() -> str:
-    # What Numba compiles for, NUMBA_CPU_FEATURES included; to ask its target context
-    # would load all that it can compile.
+def host_features() -> str:
+    """Return the features that Numba compiles for, NUMBA_CPU_FEATURES included."""
+    # To ask its target context would load all that it can compile.
     given = config.CPU_FEATURES
     return get_host_cpu_features() if given is None else given
 
 
-REGISTERS = choose_registers(_host_features(), platform.machine())
+REGISTERS = choose_registers(host_features(), platform.machine())
 TILE_ROWS = REGISTERS.tile_rows
 ALIGNMENT = 64  # bytes of a cache line, and of the largest register
 TILE_VECTORS = 3
