@@ -9,6 +9,7 @@ function that threads run does the same.
 """
 
 import platform
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from llvmlite import binding, ir
@@ -20,6 +21,8 @@ from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.ir_utils import build_definitions
 from numba.core.untyped_passes import FixupArgs
 from numba.extending import intrinsic
+
+from fastgru._jit._options import without_garbage_collection
 
 _INT32 = ir.IntType(32)
 _INT64 = ir.IntType(64)
@@ -159,6 +162,11 @@ def _call(block: Any, function: Any, arguments: tuple, target: Any) -> list:
 
 class KernelCompiler(Compiler):
     """Compiles functions that are entered from outside."""
+
+    def compile_extra(self, func: Callable) -> Any:
+        """Compile a function."""
+        with without_garbage_collection():
+            return super().compile_extra(func)
 
     def define_pipelines(self) -> list:
         """Return Numba's pipelines with the pass in them."""

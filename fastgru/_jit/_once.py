@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 
 from fastgru._jit._cache import cached, source_digest
 from fastgru._jit._float_mode import emit_enter, emit_leave
-from fastgru._jit._options import OPTIONS
+from fastgru._jit._options import OPTIONS, without_garbage_collection
 
 
 class Line:
@@ -111,7 +111,8 @@ class _CompiledOnce:
         signature = sigutils.normalize_signature(self.signature(dtype))
         compiled = CFunc(self.function, signature, {}, dict(OPTIONS))
         cached(compiled, functions_called_once)
-        compiled.compile()
+        with without_garbage_collection():
+            compiled.compile()
         llvmlite.binding.add_symbol(self._symbol(dtype), compiled.address)
         self._compiled[dtype] = compiled
 
