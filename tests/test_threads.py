@@ -1,6 +1,8 @@
 """The number of threads: set, resolved, given back, and never a crash."""
 
 import os
+import sys
+from pathlib import Path
 
 import numba
 import numpy as np
@@ -209,13 +211,16 @@ def run_on_layer(layer, code):
         sys.exit()
     assert numba.threading_layer() == sys.argv[1]
     """
-    printed = run_python(PROBLEM + check + code, layer, NUMBA_THREADING_LAYER=layer)
+    variables = {"NUMBA_THREADING_LAYER": layer}
+    if layer == "tbb":  # its package puts the library there
+        variables["LD_LIBRARY_PATH"] = str(Path(sys.prefix) / "lib")
+    printed = run_python(PROBLEM + check + code, layer, **variables)
     if printed.startswith("no such layer"):
         pytest.skip(f"threading layer {layer}: not part of this Numba")
     return printed.split()
 
 
-each_threading_layer = pytest.mark.parametrize("layer", ["omp", "workqueue"])
+each_threading_layer = pytest.mark.parametrize("layer", ["omp", "tbb", "workqueue"])
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="fork: not on this system")
