@@ -5,6 +5,8 @@
 #   make demo         learn to recognise spoken digits; pictures and model in fastgru-demo/
 #   make test         lint, then all tests
 #   make test-oldest  all tests on the oldest supported versions of the dependencies
+#   make soak         everything at once, from threads and forked children, 10 minutes
+#   make kill         fits killed at 50 random moments, and gone on with
 #   make bench        the benchmarks (BENCH=name to choose some)
 #   make bench-quick  each of them once, to see that they run
 #   make bench-peers  beside other libraries (PEERS_ARGS="--quick", "--help" and so on)
@@ -16,6 +18,8 @@ PYTHON ?= python3
 PYTEST_ARGS ?=
 BENCH ?= .
 PEERS_ARGS ?=
+SOAK_ARGS ?=
+KILL_ARGS ?=
 
 BIN := .venv/bin
 OLDEST_BIN := .venv-oldest/bin
@@ -27,7 +31,7 @@ OLDEST := numba==0.61.0 numpy==1.24.4 safetensors==0.4.5 scikit-learn==1.6.0 tqd
 
 # Two installations into one environment must not run at the same time.
 .NOTPARALLEL:
-.PHONY: demo test test-oldest bench bench-quick bench-peers docs lint clean
+.PHONY: demo test test-oldest soak kill bench bench-quick bench-peers docs lint clean
 
 demo: .venv/stamp-plot
 	$(BIN)/fastgru demo
@@ -39,6 +43,12 @@ test: lint .venv/stamp-test
 test-oldest: export NUMBA_CACHE_DIR = $(CURDIR)/.venv-oldest/numba-cache
 test-oldest: .venv-oldest/stamp-test
 	$(OLDEST_BIN)/python -m pytest $(PYTEST_ARGS)
+
+soak: .venv/stamp-test
+	$(BIN)/python tests/endurance/soak.py $(SOAK_ARGS)
+
+kill: .venv/stamp-test
+	$(BIN)/python tests/endurance/kill.py $(KILL_ARGS)
 
 bench: .venv/stamp-bench
 	$(BIN)/asv machine --yes > /dev/null

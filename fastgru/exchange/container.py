@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
+import re
 import secrets
 from pathlib import Path
 
@@ -67,6 +69,30 @@ def _digest(text: str, tensors: dict[str, np.ndarray]) -> str:
         digest.update(f"{name} {array.dtype} {array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what processes left beside a file when they were killed while writing it.
+
+    Those that other processes are still writing stay.
+    """
+    if os.name != "posix":
+        return  # there is no harmless way to ask whether a process runs
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.(\d+)-[0-9a-f]{{8}}")
+    for other in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        name = pattern.fullmatch(other.name)
+        if name and not _is_running(int(name[1])):
+            other.unlink(missing_ok=True)
+
+
+def _is_running(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except (OverflowError, PermissionError):
+        pass
+    return True
 
 
 def _write_whole(path: Path, content: bytes) -> None:

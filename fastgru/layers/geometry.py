@@ -5,12 +5,31 @@ The Python side of ``kernels.steps``: it makes the numbers that the kernels read
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from fastgru.kernels.steps import HEADER
+
+
+class _remembered:
+    """``cached_property`` without the lock of older Pythons.
+
+    A child that is forked while another thread holds that lock would wait for it for
+    ever.
+    """
+
+    def __init__(self, compute: Callable[[Any], Any]) -> None:
+        self._compute = compute
+        self.__doc__ = compute.__doc__
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        value = self._compute(instance)
+        instance.__dict__[self._compute.__name__] = value  # is found first from now on
+        return value
 
 
 @dataclass(frozen=True)
@@ -75,12 +94,12 @@ class Geometry:
         table = np.concatenate([header, order, first[order], [0], starts])
         return cls(n_steps, batch, int(starts[-1]), table.astype(np.int64, copy=False))
 
-    @cached_property
+    @_remembered
     def is_equal(self) -> bool:
         """Whether all sequences are equally long."""
         return bool(self.table[5] == 0)
 
-    @cached_property
+    @_remembered
     def is_packed(self) -> bool:
         """Whether rows stand in the order in which kernels keep them: time-major."""
         return self.is_equal and self.table[3:5].tolist() == [1, self.batch]
@@ -115,9 +134,10 @@ class Geometry:
 
     def reversed(self) -> Geometry:
         """Describe the same sequences read from their ends."""
-        return self._reversed
+        found: Geometry = self._reversed
+        return found
 
-    @cached_property
+    @_remembered
     def _reversed(self) -> Geometry:
         table = self.table.copy()
         step = int(table[4])

@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgru.exchange.container import read_container, write_container
+from fastgru.exchange.container import (
+    read_container,
+    remove_leftovers,
+    write_container,
+)
 from fastgru.training.history import History, Progress
 
 if TYPE_CHECKING:
@@ -47,6 +51,7 @@ class Checkpoint:
         self.path = Path(path)
         self.identity = identity
         self._found: tuple[dict[str, np.ndarray], dict[str, Any]] | None = None
+        remove_leftovers(self.path)
         if self.path.exists():
             tensors, text = read_container(self.path, _FORMAT, "a checkpoint")
             description = json.loads(text)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -200,3 +201,20 @@ def test_a_killed_process_goes_on(tmp_path):
     twin = GRUClassifier(8, max_iter=clf.n_iter_, **settings).fit(Z, y)
     assert twin.loss_curve_ == clf.loss_curve_
     assert_same_bits("proba", clf.predict_proba(Z), twin.predict_proba(Z))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="process ids: only looked at on POSIX")
+def test_what_a_killed_fit_left_half_written_is_removed(tmp_path):
+    path = tmp_path / "fit.checkpoint"
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    left = tmp_path / f".fit.checkpoint.{child.pid}-0123abcd"
+    others = [
+        tmp_path / f".fit.checkpoint.{os.getpid()}-0123abcd",  # is being written
+        tmp_path / f".other.checkpoint.{child.pid}-0123abcd",
+        tmp_path / ".fit.checkpoint.backup",
+    ]
+    for file in (left, *others):
+        file.touch()
+    classifier(max_iter=2, checkpoint=path).fit(X, Y)
+    assert {path, *others} == set(tmp_path.iterdir())
