@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.peers import epochs, latency, scaling
+from benchmarks.peers import epochs, latency, scaling, streaming
 from benchmarks.peers.case import Case
 from benchmarks.peers.cells import GRID, QUICK, SCALING, draw_cells
 from benchmarks.peers.comparison import TOLERANCE, UNPADDED, Effort, compare
@@ -46,6 +46,7 @@ def main() -> None:
         "scaling": _measure_scaling,
         "epochs": _measure_epochs,
         "latency": _measure_latency,
+        "streaming": _measure_streaming,
     }
     chosen = [name for name in sections if options.all or getattr(options, name)]
     report = _start_report(options.json)
@@ -70,7 +71,8 @@ def _read_options() -> argparse.Namespace:
     what.add_argument("--scaling", action="store_true", help="fastgru's threads")
     what.add_argument("--epochs", action="store_true", help="training a classifier")
     what.add_argument("--latency", action="store_true", help="p50 and p99 of a call")
-    what.add_argument("--all", action="store_true", help="all four")
+    what.add_argument("--streaming", action="store_true", help="one step at a time")
+    what.add_argument("--all", action="store_true", help="all five")
     cells = parser.add_argument_group("cells")
     cells.add_argument("--cells", "--shapes", nargs="+", metavar="B,T,I,H")
     cells.add_argument(
@@ -196,6 +198,10 @@ def _measure_latency(options: argparse.Namespace) -> dict:
     cases = [_case(shape, options) for shape in options.cells or latency.SHAPES]
     with started(_libraries(options)) as ready:
         return latency.measure(ready, cases, options.rounds or rounds)
+
+
+def _measure_streaming(options: argparse.Namespace) -> dict:
+    return streaming.measure(options.rounds or (2 if options.quick else 9))
 
 
 if __name__ == "__main__":

@@ -13,14 +13,19 @@ def _with_gates_of_onnx(array: np.ndarray) -> np.ndarray:
     return np.concatenate([z, r, n])
 
 
-def _model(case: Case, arrays: dict[str, np.ndarray]) -> bytes:
-    """Return a graph of one operator: x, and lengths if they differ, to output."""
+def onnx_weights(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the operator's weights, without their axis of directions."""
     bias = [_with_gates_of_onnx(arrays[f"bias_{side}_l0"]) for side in ("ih", "hh")]
-    weights = {
+    return {
         "W": _with_gates_of_onnx(arrays["weight_ih_l0"]),
         "R": _with_gates_of_onnx(arrays["weight_hh_l0"]),
         "B": np.concatenate(bias),
     }
+
+
+def _model(case: Case, arrays: dict[str, np.ndarray]) -> bytes:
+    """Return a graph of one operator: x, and lengths if they differ, to output."""
+    weights = onnx_weights(arrays)
     node = helper.make_node(
         "GRU",
         ["X", "W", "R", "B", *(["lengths"] if case.ragged else [])],

@@ -131,8 +131,8 @@ def main():
     print(f"seed {seed}")
     killed_after = run(options.kills, seed)
     print(
-        f"{len(killed_after)} fits killed, after {killed_after} epochs; each went on, to "
-        "the bits of the one that was not"
+        f"{len(killed_after)} fits killed, after {killed_after} epochs; each went on "
+        "to the bits of the one that was not"
     )
 
 
