@@ -144,9 +144,11 @@ def _for_streams(dtype: np.dtype) -> list[Callable[[], Any]]:
     from fastgru.layers.dense import Dense
     from fastgru.layers.gru import GRU
     from fastgru.layers.network import Network
+    from fastgru.layers.one_hot import OneHot
 
     def run() -> None:
         gru = GRU(_I, _H, dtype=dtype)
+        Network([OneHot(_I, dtype=dtype), gru]).stream().step(0)
         stream = Network([gru, Dense(_H, 2, dtype=dtype)]).stream()
         losses.CrossEntropy().activate(stream.step(np.zeros(_I, dtype)))
         state, weights, _ = gru.kernel_arrays()

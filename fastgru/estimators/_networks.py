@@ -143,7 +143,7 @@ def numbers_per_step(network: Network) -> int:
             and following.how == "last"
         )
         if not is_fused:
-            sizes.append(form.n_features or 1)
+            sizes.append(1 if form.is_one_hot else form.n_features or 1)
     return max(sizes)
 
 
@@ -176,6 +176,7 @@ def _short(layer: Layer) -> str:
         "Pooling": ("how",),
         "Dropout": ("rate",),
         "Embedding": (),
+        "OneHot": (),
     }
     settings = layer.settings()
     plain = {"num_layers": 1, "bidirectional": False, "activation": "identity"}

@@ -18,6 +18,7 @@ Map of this folder, bottom-up:
 - ``steps``             which row of an array belongs to (step, sequence)
 - ``sync``              threads that share the steps of a few sequences
 - ``gru_cell``          one step of both cells, forward and backward
+- ``one_hot``           inputs of which one feature is 1: rows of weights
 - ``input_products``    the products of the inputs, a few steps ahead
 - ``gru_states``        states handed in and out, and the scratch of a run
 - ``gru_inference``     the loop over steps that keeps nothing

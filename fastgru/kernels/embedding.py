@@ -9,8 +9,8 @@ all of their places; nobody else writes to those rows.
 import numpy as np
 from numba import prange
 
-from fastgru._jit import Indices, Table, helper, kernel, parallel_kernel, thread_work
-from fastgru.kernels.products import TERMS, add_row, copy_row, fill
+from fastgru._jit import Indices, Table, kernel, parallel_kernel, thread_work
+from fastgru.kernels.products import copy_row, sum_of_rows
 from fastgru.kernels.simd import pointer
 from fastgru.kernels.steps import length, read_steps, user_number, user_row
 
@@ -62,21 +62,6 @@ def sort_by_token(places, starts, tokens):
         after[tokens[i]] += 1
 
 
-@helper
-def _add_up(target, d_y, places, size, work):
-    """Write the sum of some rows of d_y."""
-    fill(target, 0.0, size)
-    for begin in range(0, places.size, TERMS):
-        # The sum of the first block is that of zero and it.
-        total = target if begin == 0 else work
-        if begin > 0:
-            fill(total, 0.0, size)
-        for i in range(begin, min(begin + TERMS, places.size)):
-            add_row(total, d_y + places[i] * size, size)
-        if begin > 0:
-            add_row(target, total, size)
-
-
 @thread_work
 def _sum_tokens(
     d_weight: Table, d_y: Table, places: Indices, starts: Indices, begin: int, end: int
@@ -87,7 +72,7 @@ def _sum_tokens(
     for v in range(begin, end):
         own = places[starts[v] : starts[v + 1]]
         target = pointer(d_weight) + v * size
-        _add_up(target, pointer(d_y), own, size, pointer(work))
+        sum_of_rows(target, pointer(d_y), size, own, size, pointer(work))
 
 
 @kernel

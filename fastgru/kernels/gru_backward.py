@@ -28,6 +28,12 @@ from fastgru.kernels.gru_cell import (
 )
 from fastgru.kernels.gru_states import ROWS_TOGETHER, inputs_of
 from fastgru.kernels.input_gradients import input_gradient_block, put_row
+from fastgru.kernels.one_hot import (
+    add_up_bias,
+    is_one_hot,
+    one_hot_gradient_share,
+    sort_by_feature,
+)
 from fastgru.kernels.packing import (
     backward_candidate_weights,
     backward_weights,
@@ -165,7 +171,7 @@ def _back_together(
         d_seen = d_reset + rows * padded
     zeros = d_reset + 2 * rows * padded
     tape_row = 4 * n_units
-    input_vectors = vectors_for(n_inputs, d_state)
+    input_vectors = vectors_for(n_inputs, d_state) if d_x.shape[0] > 0 else 0
     d_x_rows = zeros + max(padded, input_vectors * wide)
 
     fill(d_state, 0.0, 2 * rows * padded)
@@ -316,7 +322,9 @@ def back_block(
     steps = read_steps(geometry)
     wide = lanes(pointer(tape))
     padded = vectors_for(n_units, pointer(tape)) * wide
-    padded_inputs = vectors_for(n_inputs, pointer(tape)) * wide
+    padded_inputs = 0
+    if d_x.shape[0] > 0:
+        padded_inputs = vectors_for(n_inputs, pointer(tape)) * wide
     together = min(ROWS_TOGETHER, end - begin)
     size = 3 * together * padded + max(padded, padded_inputs)
     size += together * padded_inputs + slack(pointer(tape))
@@ -369,6 +377,7 @@ def gru_backward(
     d_h_n,
     mask,
     packed,
+    n_columns,
     sums,
     geometry,
     reset_after,
@@ -385,10 +394,12 @@ def gru_backward(
     d_output : (rows, any), H columns from ``column`` on are read, or of 0 rows: zeros
     d_h_n : (B, H), or of 0 rows: zeros
     mask, packed and geometry : as in ``gru_forward``
+    n_columns : numbers of a row of the inputs on the tape: I, or 1
     sums : scratch of ``sums_size`` numbers
     """
     steps = read_steps(geometry)
     n_inputs, n_rows = d_x.shape[1], start(steps, steps.n_steps)
+    inputs = inputs_of(tape, geometry, n_columns)
     on_the_way = d_x[: d_x.shape[0] if _fills_tiles(steps) else 0]
     back_block(
         tape,
@@ -428,13 +439,18 @@ def gru_backward(
         d_h_0.shape[1],
         tape,
         seen,
-        inputs_of(tape, geometry, n_inputs),
+        inputs,
+        n_columns,
         sums,
         geometry,
         0,
         1,
         reset_after,
     )
+    if is_one_hot(n_columns, n_inputs):
+        places, starts = sort_by_feature(inputs, n_inputs, n_rows)
+        one_hot_gradient_share(gradient, d_h_0.shape[1], tape, places, starts, 0, 1)
+        add_up_bias(gradient, n_inputs, d_h_0.shape[1])
 
 
 @parallel_kernel
@@ -451,6 +467,7 @@ def gru_backward_parallel(
     d_h_n,
     mask,
     packed,
+    n_columns,
     sums,
     geometry,
     bounds,
@@ -510,10 +527,25 @@ def gru_backward_parallel(
             d_h_0.shape[1],
             tape,
             seen,
-            inputs_of(tape, geometry, n_inputs),
+            inputs_of(tape, geometry, n_columns),
+            n_columns,
             sums,
             geometry,
             worker,
             n_workers,
             reset_after,
         )
+    if is_one_hot(n_columns, n_inputs):
+        inputs = inputs_of(tape, geometry, n_columns)
+        places, starts = sort_by_feature(inputs, n_inputs, n_rows)
+        for index in prange(n_workers):
+            one_hot_gradient_share(
+                gradient,
+                d_h_0.shape[1],
+                tape,
+                places,
+                starts,
+                np.int64(index),
+                n_workers,
+            )
+        add_up_bias(gradient, n_inputs, d_h_0.shape[1])

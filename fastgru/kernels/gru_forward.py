@@ -41,6 +41,7 @@ from fastgru.kernels.input_products import (
     rows_ahead_at_most,
     steps_ahead,
 )
+from fastgru.kernels.one_hot import is_one_hot
 from fastgru.kernels.packing import biases, candidate_weights, recurrent_weights
 from fastgru.kernels.products import (
     multiply_row,
@@ -86,6 +87,7 @@ def _train_together(
     h_0,
     mask,
     packed_array,
+    n_inputs,
     steps,
     first,
     last,
@@ -94,7 +96,8 @@ def _train_together(
     work,
 ):
     """Run sequences first to last - 1 through all steps and keep the tape."""
-    n_inputs, n_units = x.shape[1], h_n.shape[1]
+    n_columns, n_units = x.shape[1], h_n.shape[1]
+    one_hot = is_one_hot(n_columns, n_inputs)
     rows = last - first
     packed = pointer(packed_array)
     recurrent = recurrent_weights(packed, n_inputs, n_units)
@@ -103,7 +106,7 @@ def _train_together(
     wide = lanes(scratch)
     padded = vectors_for(n_units, scratch) * wide
     before_row = before_row_size(n_units, reset_after, scratch)
-    rows_ahead = rows_ahead_at_most(rows, steps, before_row, reset_after)
+    rows_ahead = rows_ahead_at_most(rows, steps, before_row, reset_after, one_hot)
 
     sums = scratch
     before = sums + max(TILE_ROWS * 4 * wide, rows * padded)
@@ -122,14 +125,14 @@ def _train_together(
     for t in range(steps.n_steps):
         if running == 0:
             break
-        whole = is_whole(running, reset_after)
+        whole = is_whole(running, reset_after, one_hot)
         if t == t_ahead and whole:
             t_ahead += 1
-            record_inputs(inputs, x, steps, t, t_ahead, first, last, n_inputs)
+            record_inputs(inputs, x, steps, t, t_ahead, first, last, n_columns)
         elif t == t_ahead:
             t_ahead = steps_ahead(steps, t, first, last, before_row, scratch)
             place = before
-            record_inputs(inputs, x, steps, t, t_ahead, first, last, n_inputs)
+            record_inputs(inputs, x, steps, t, t_ahead, first, last, n_columns)
             recorded_inputs_ahead(
                 inputs,
                 steps,
@@ -139,6 +142,7 @@ def _train_together(
                 last,
                 before,
                 before_row,
+                n_columns,
                 packed,
                 n_inputs,
                 n_units,
@@ -156,8 +160,8 @@ def _train_together(
                 state,
                 state_seen,
                 n_units,
-                pointer(inputs) + row * n_inputs,
-                n_inputs,
+                pointer(inputs) + row * n_columns,
+                n_columns,
                 n_inputs,
                 packed,
                 n_units,
@@ -239,6 +243,7 @@ def record_block(
     h_0: Table,
     mask: Table,
     packed: Line,
+    n_inputs: int,
     geometry: Indices,
     begin: int,
     end: int,
@@ -250,7 +255,15 @@ def record_block(
     """Run sequences begin to end - 1, or a team's share; see ``gru_forward``."""
     steps = read_steps(geometry)
     together = min(ROWS_TOGETHER, end - begin)
-    size = work_size(together, steps, x.shape[1], h_n.shape[1], reset_after, pointer(x))
+    size = work_size(
+        together,
+        steps,
+        x.shape[1],
+        n_inputs,
+        h_n.shape[1],
+        reset_after,
+        pointer(x),
+    )
     work = np.empty(size, x.dtype)
     share = share_of(h_n.shape[1], pointer(x), team, member, n_members)
     n_parts = (end - begin + ROWS_TOGETHER - 1) // ROWS_TOGETHER
@@ -267,6 +280,7 @@ def record_block(
             h_0,
             mask,
             packed,
+            n_inputs,
             steps,
             begin + part_start(end - begin, n_parts, part),
             begin + part_start(end - begin, n_parts, part + 1),
@@ -288,6 +302,7 @@ def gru_forward(
     h_0,
     mask,
     packed,
+    n_inputs,
     geometry,
     begin,
     end,
@@ -297,14 +312,15 @@ def gru_forward(
 
     Parameters
     ----------
-    tape : (N * 4H + lanes + N * I,), written: per packed row [hn r z n], then, behind
-        room for a vector's end, x in packed rows, so that the caller may change x
+    tape : (N * 4H + lanes + N * columns of x,), written: per packed row [hn r z n],
+        then, behind room for a vector's end, x in packed rows, so that the caller may
+        change x
     states : ((B + N) * H + lanes,), written: initial states in packed order, then each
         packed row's state
     seen : those states times their sequence's mask, written; without a mask it is
         ``states``
     mask : (B, H), what the recurrent products see h multiplied with; of 0 rows: none
-    output, h_n, x, h_0, packed and the geometry : as in ``gru_inference``
+    output, h_n, x, h_0, packed, n_inputs and geometry : as in ``gru_inference``
     """
     record_block(
         tape,
@@ -318,6 +334,7 @@ def gru_forward(
         h_0,
         mask,
         packed,
+        n_inputs,
         geometry,
         begin,
         end,
@@ -340,6 +357,7 @@ def gru_forward_parallel(
     h_0,
     mask,
     packed,
+    n_inputs,
     geometry,
     bounds,
     reset_after,
@@ -363,6 +381,7 @@ def gru_forward_parallel(
             h_0,
             mask,
             packed,
+            n_inputs,
             geometry,
             begin,
             end,

@@ -42,6 +42,7 @@ from fastgru.kernels.input_products import (
     rows_ahead_at_most,
     steps_ahead,
 )
+from fastgru.kernels.one_hot import is_one_hot
 from fastgru.kernels.packing import biases, candidate_weights, recurrent_weights
 from fastgru.kernels.products import (
     part_start,
@@ -72,6 +73,7 @@ def _infer_together(
     x,
     h_0,
     packed_array,
+    n_inputs,
     steps,
     first,
     last,
@@ -84,7 +86,8 @@ def _infer_together(
 
     shared : scratch of all members of a team; work : scratch of this one
     """
-    n_inputs, n_units = x.shape[1], h_n.shape[1]
+    n_columns, n_units = x.shape[1], h_n.shape[1]
+    one_hot = is_one_hot(n_columns, n_inputs)
     rows = last - first
     packed = pointer(packed_array)
     recurrent = recurrent_weights(packed, n_inputs, n_units)
@@ -93,7 +96,7 @@ def _infer_together(
     wide = lanes(scratch)
     padded = vectors_for(n_units, scratch) * wide
     before_row = before_row_size(n_units, reset_after, scratch)
-    rows_ahead = rows_ahead_at_most(rows, steps, before_row, reset_after)
+    rows_ahead = rows_ahead_at_most(rows, steps, before_row, reset_after, one_hot)
 
     states = aligned(pointer(shared))
     gates = states + 2 * rows * padded
@@ -113,7 +116,7 @@ def _infer_together(
     for t in range(steps.n_steps):
         if running == 0:
             break
-        whole = is_whole(running, reset_after)
+        whole = is_whole(running, reset_after, one_hot)
         if t == t_ahead and whole:
             t_ahead += 1
         elif t == t_ahead:
@@ -130,6 +133,7 @@ def _infer_together(
                 not is_uniform(steps),
                 before,
                 before_row,
+                n_columns,
                 packed,
                 n_inputs,
                 n_units,
@@ -140,7 +144,7 @@ def _infer_together(
         h_next = states + ((t + 1) % 2) * rows * padded
         if whole:
             inputs, inputs_row = inputs_of_step(
-                pointer(x), gathered, steps, t, first, running, n_inputs
+                pointer(x), gathered, steps, t, first, running, n_columns
             )
             whole_step_reset_after(
                 running,
@@ -237,6 +241,7 @@ def infer_block(
     x: Table,
     h_0: Table,
     packed: Line,
+    n_inputs: int,
     geometry: Indices,
     begin: int,
     end: int,
@@ -249,7 +254,15 @@ def infer_block(
     """Run sequences begin to end - 1, or a team's share; see ``gru_inference``."""
     steps = read_steps(geometry)
     together = min(ROWS_TOGETHER, end - begin)
-    size = work_size(together, steps, x.shape[1], h_n.shape[1], reset_after, pointer(x))
+    size = work_size(
+        together,
+        steps,
+        x.shape[1],
+        n_inputs,
+        h_n.shape[1],
+        reset_after,
+        pointer(x),
+    )
     work = np.empty(size, x.dtype)
     share = share_of(h_n.shape[1], pointer(x), team, member, n_members)
     if n_members == 1:
@@ -263,6 +276,7 @@ def infer_block(
             x,
             h_0,
             packed,
+            n_inputs,
             steps,
             begin + part_start(end - begin, n_parts, part),
             begin + part_start(end - begin, n_parts, part + 1),
@@ -281,6 +295,7 @@ def gru_inference(
     x,
     h_0,
     packed,
+    n_inputs,
     geometry,
     begin,
     end,
@@ -293,9 +308,10 @@ def gru_inference(
     output : (rows, any), H columns from ``column`` on are written where a sequence has
         a step; of 0 rows when not wanted
     h_n : (B, H), written: the state at each sequence's own end
-    x : (rows, I)
+    x : (rows, I), or (rows, 1) of numbers of features; see ``one_hot``
     h_0 : (B, H), or of 0 rows: zeros
     packed : weights as ``pack_gru`` wrote them for this ``reset_after``
+    n_inputs : I
     geometry : see ``steps``
     """
     infer_block(
@@ -305,6 +321,7 @@ def gru_inference(
         x,
         h_0,
         packed,
+        n_inputs,
         geometry,
         begin,
         end,
@@ -324,6 +341,7 @@ def gru_inference_parallel(
     x,
     h_0,
     packed,
+    n_inputs,
     geometry,
     bounds,
     reset_after,
@@ -350,6 +368,7 @@ def gru_inference_parallel(
             x,
             h_0,
             packed,
+            n_inputs,
             geometry,
             begin,
             end,

@@ -2,6 +2,7 @@
 
 from fastgru._jit import inline
 from fastgru.kernels.input_products import before_row_size, rows_ahead_at_most
+from fastgru.kernels.one_hot import is_one_hot
 from fastgru.kernels.products import copy_row, fill, vectors_for
 from fastgru.kernels.simd import TILE_ROWS, lanes, pointer, slack
 from fastgru.kernels.steps import (
@@ -19,10 +20,10 @@ ROWS_TOGETHER = 128
 
 
 @inline
-def inputs_of(tape, geometry, n_inputs):
+def inputs_of(tape, geometry, n_columns):
     """Return the inputs on a tape: the last of its numbers, behind the gates."""
     steps = read_steps(geometry)
-    return tape[tape.size - start(steps, steps.n_steps) * n_inputs :]
+    return tape[tape.size - start(steps, steps.n_steps) * n_columns :]
 
 
 @inline
@@ -66,16 +67,17 @@ def first_states(target, target_row, h_0, share, steps, first, rows, n_units):
 
 
 @inline
-def work_size(rows, steps, n_inputs, n_units, reset_after, address):
+def work_size(rows, steps, n_columns, n_inputs, n_units, reset_after, address):
     """Return how many numbers of scratch each thread needs for ``rows`` sequences."""
+    one_hot = is_one_hot(n_columns, n_inputs)
     wide = lanes(address)
     padded = vectors_for(n_units, address) * wide
     before_row = before_row_size(n_units, reset_after, address)
-    rows_ahead = rows_ahead_at_most(rows, steps, before_row, reset_after)
+    rows_ahead = rows_ahead_at_most(rows, steps, before_row, reset_after, one_hot)
     gathered = 0 if is_uniform(steps) else max(rows, rows_ahead)
     return (
         max(TILE_ROWS * 4 * wide, rows * padded)
         + rows_ahead * before_row
-        + gathered * n_inputs
+        + gathered * n_columns
         + slack(address)
     )

@@ -5,6 +5,7 @@ stay in the cache until their step comes.
 """
 
 from fastgru._jit import helper, inline
+from fastgru.kernels.one_hot import is_one_hot, one_hot_product
 from fastgru.kernels.packing import biases
 from fastgru.kernels.products import (
     copy_row,
@@ -30,9 +31,37 @@ def before_row_size(n_units, reset_after, address):
 
 @inline
 def input_product(
-    rows, before, before_row, x, x_row, packed, n_inputs, n_units, reset_after, share
+    rows,
+    before,
+    before_row,
+    x,
+    x_row,
+    n_columns,
+    packed,
+    n_inputs,
+    n_units,
+    reset_after,
+    share,
 ):
-    """Add the products of ``rows`` rows of inputs to their biases."""
+    """Add the products of ``rows`` rows of inputs to their biases.
+
+    n_columns : numbers of a row of x, n_inputs, or 1 that tells a feature; see
+        ``one_hot``
+    """
+    if is_one_hot(n_columns, n_inputs):
+        one_hot_product(
+            rows,
+            before,
+            before_row,
+            x,
+            x_row,
+            packed,
+            n_inputs,
+            n_units,
+            reset_after,
+            share,
+        )
+        return
     wide = lanes(x)
     n_vectors = vectors_for(n_units, x)
     bias = biases(packed, n_inputs, n_units)
@@ -88,15 +117,16 @@ def steps_ahead(steps, t, first, last, before_row, address):
 
 
 @inline
-def is_whole(rows, reset_after):
+def is_whole(rows, reset_after, one_hot):
     """Whether a step of so many rows fills tiles, and computes its own products."""
-    return reset_after and (rows == TILE_ROWS or rows > _MOST_ROWS_AHEAD)
+    fills_tiles = rows == TILE_ROWS or rows > _MOST_ROWS_AHEAD
+    return reset_after and fills_tiles and not one_hot
 
 
 @inline
-def rows_ahead_at_most(rows, steps, before_row, reset_after):
+def rows_ahead_at_most(rows, steps, before_row, reset_after, one_hot):
     """Return how many rows of pre-activations ``steps_ahead`` asks for at most."""
-    if is_whole(rows, reset_after):
+    if is_whole(rows, reset_after, one_hot):
         if is_uniform(steps):
             return 0
         rows = _MOST_ROWS_AHEAD  # may be left of sequences of unequal lengths
@@ -105,17 +135,17 @@ def rows_ahead_at_most(rows, steps, before_row, reset_after):
 
 
 @inline
-def inputs_of_step(x, gathered, steps, t, first, rows, n_inputs):
+def inputs_of_step(x, gathered, steps, t, first, rows, n_columns):
     """Return where the inputs of one step stand, and how far its rows stand apart.
 
     Rows at unequal distances are first gathered to scratch.
     """
     if is_uniform(steps):
-        return x + user_row(steps, t, first) * n_inputs, steps.row_step * n_inputs
+        return x + user_row(steps, t, first) * n_columns, steps.row_step * n_columns
     for b in range(rows):
-        source = x + user_row(steps, t, first + b) * n_inputs
-        copy_row(gathered + b * n_inputs, source, n_inputs)
-    return gathered, n_inputs
+        source = x + user_row(steps, t, first + b) * n_columns
+        copy_row(gathered + b * n_columns, source, n_columns)
+    return gathered, n_columns
 
 
 @helper
@@ -130,6 +160,7 @@ def inputs_ahead(
     gathers,
     before,
     before_row,
+    n_columns,
     packed,
     n_inputs,
     n_units,
@@ -146,15 +177,16 @@ def inputs_ahead(
         for t in range(t_begin, t_end):
             rows = active(steps, t, first, last)
             for b in range(rows):
-                source = x + user_row(steps, t, first + b) * n_inputs
-                copy_row(gathered + (done + b) * n_inputs, source, n_inputs)
+                source = x + user_row(steps, t, first + b) * n_columns
+                copy_row(gathered + (done + b) * n_columns, source, n_columns)
             done += rows
         input_product(
             done,
             before,
             before_row,
             gathered,
-            n_inputs,
+            n_columns,
+            n_columns,
             packed,
             n_inputs,
             n_units,
@@ -163,7 +195,7 @@ def inputs_ahead(
         )
         return
     rows, n_ahead = last - first, t_end - t_begin
-    base = x + user_row(steps, t_begin, first) * n_inputs
+    base = x + user_row(steps, t_begin, first) * n_columns
     if rows == 1 or steps.step == rows * steps.row_step:
         distance = steps.step if rows == 1 else steps.row_step
         input_product(
@@ -171,7 +203,8 @@ def inputs_ahead(
             before,
             before_row,
             base,
-            distance * n_inputs,
+            distance * n_columns,
+            n_columns,
             packed,
             n_inputs,
             n_units,
@@ -184,8 +217,9 @@ def inputs_ahead(
                 rows,
                 before + t * rows * before_row,
                 before_row,
-                base + t * steps.step * n_inputs,
-                steps.row_step * n_inputs,
+                base + t * steps.step * n_columns,
+                steps.row_step * n_columns,
+                n_columns,
                 packed,
                 n_inputs,
                 n_units,
@@ -198,8 +232,9 @@ def inputs_ahead(
                 n_ahead,
                 before + b * before_row,
                 rows * before_row,
-                base + b * steps.row_step * n_inputs,
-                steps.step * n_inputs,
+                base + b * steps.row_step * n_columns,
+                steps.step * n_columns,
+                n_columns,
                 packed,
                 n_inputs,
                 n_units,
@@ -220,13 +255,13 @@ def prefill_bias_of_hn(before, before_row, rows, bias, n_units):
 
 
 @inline
-def record_inputs(inputs, x, steps, t_begin, t_end, first, last, n_inputs):
+def record_inputs(inputs, x, steps, t_begin, t_end, first, last, n_columns):
     """Copy the inputs of some steps to the tape, whose rows are packed."""
     for t in range(t_begin, t_end):
-        target = pointer(inputs) + (start(steps, t) + first) * n_inputs
+        target = pointer(inputs) + (start(steps, t) + first) * n_columns
         for b in range(active(steps, t, first, last)):
-            source = pointer(x) + user_row(steps, t, first + b) * n_inputs
-            copy_row(target + b * n_inputs, source, n_inputs)
+            source = pointer(x) + user_row(steps, t, first + b) * n_columns
+            copy_row(target + b * n_columns, source, n_columns)
 
 
 @inline
@@ -239,6 +274,7 @@ def recorded_inputs_ahead(
     last,
     before,
     before_row,
+    n_columns,
     packed,
     n_inputs,
     n_units,
@@ -253,8 +289,9 @@ def recorded_inputs_ahead(
             start(steps, t_end) - row,
             before,
             before_row,
-            base + row * n_inputs,
-            n_inputs,
+            base + row * n_columns,
+            n_columns,
+            n_columns,
             packed,
             n_inputs,
             n_units,
@@ -269,8 +306,9 @@ def recorded_inputs_ahead(
             rows,
             before + done * before_row,
             before_row,
-            base + (start(steps, t) + first) * n_inputs,
-            n_inputs,
+            base + (start(steps, t) + first) * n_columns,
+            n_columns,
+            n_columns,
             packed,
             n_inputs,
             n_units,

@@ -80,10 +80,11 @@ def step_rows(
     weights: Line,
     work: Line,
     n_rows: int,
+    n_inputs: int,
     reset_after: int,
 ):
-    """Do what ``gru_step`` does for ``n_rows`` sequences."""
-    n_units, n_inputs = state.size // n_rows, x.size // n_rows
+    """Do what ``gru_step`` and ``one_hot_step`` do, without looking at sizes."""
+    n_units, n_columns = state.size // n_rows, x.size // n_rows
     packed, scratch = pointer(weights), aligned(pointer(work))
     wide = lanes(scratch)
     padded = vectors_for(n_units, scratch) * wide
@@ -105,7 +106,8 @@ def step_rows(
         before,
         before_row,
         pointer(x),
-        n_inputs,
+        n_columns,
+        n_columns,
         packed,
         n_inputs,
         n_units,
@@ -245,8 +247,17 @@ def gru_step(state, x, weights, work, n_rows=1, reset_after=True, checks=True):
         for i in range(x.size):
             if not np.isfinite(x[i]):
                 return i
-    step_rows(state, x, weights, work, n_rows, reset_after)
+    step_rows(state, x, weights, work, n_rows, x.size // n_rows, reset_after)
     return -1
+
+
+@kernel
+def one_hot_step(state, x, weights, work, n_rows, n_inputs, reset_after):
+    """Do the same for inputs of one number each, as ``one_hot`` describes; for streams.
+
+    x : (n_rows,), each below n_inputs
+    """
+    step_rows(state, x, weights, work, n_rows, n_inputs, reset_after)
 
 
 @kernel
@@ -309,6 +320,7 @@ def gru_sequence(output, state, x, weights, reset_after=True):
         x,
         h_n.copy(),
         weights,
+        n_inputs,
         geometry,
         0,
         1,

@@ -8,7 +8,7 @@ b is packed in panels: its columns are padded to whole registers and cut into pa
 up to three registers, as equal as possible; a panel holds its rows one after the other.
 """
 
-from fastgru._jit import compiled_once, inline
+from fastgru._jit import compiled_once, helper, inline
 from fastgru.kernels.simd import (
     TILE_ROWS,
     TILE_VECTORS,
@@ -392,3 +392,18 @@ def fold_row(totals, lost, sums, n, adds):
         else:
             store(lost + i, zero(lost))
             store(totals + i, load(sums + i))
+
+
+@helper
+def sum_of_rows(target, table, distance, places, size, work):
+    """Write the sum of some rows of a table: blocks of ``TERMS``, each from zero."""
+    fill(target, 0.0, size)
+    for begin in range(0, places.size, TERMS):
+        # The sum of the first block is that of zero and it.
+        total = target if begin == 0 else work
+        if begin > 0:
+            fill(total, 0.0, size)
+        for i in range(begin, min(begin + TERMS, places.size)):
+            add_row(total, table + places[i] * distance, size)
+        if begin > 0:
+            add_row(target, total, size)

@@ -9,6 +9,7 @@ those the total is compensated for what rounding cuts off.
 import numpy as np
 
 from fastgru._jit import Indices, Line, helper, inline, thread_work
+from fastgru.kernels.one_hot import is_one_hot
 from fastgru.kernels.products import (
     TERMS,
     copy_row,
@@ -169,6 +170,7 @@ def _weight_gradient_share(
     tape_array,
     seen,
     inputs,
+    n_columns,
     sums_array,
     steps,
     n_rows,
@@ -195,19 +197,21 @@ def _weight_gradient_share(
     panel = aligned(pointer(work))
     wide = lanes(panel)
     panel_sums = panel + panel_size(panel)
-    gathered = panel_sums + _panel_sums_size(n_inputs, n_units, panel)
+    # Rows of the input weights that are products here; see ``one_hot`` for the others.
+    n_products = 0 if is_one_hot(n_columns, n_inputs) else n_inputs
+    gathered = panel_sums + _panel_sums_size(n_products, n_units, panel)
     candidate_begin = vectors_for(2 * n_units, panel) * wide
     sums_row = candidate_begin + vectors_for(n_units, panel) * wide
     input_sums = aligned(pointer(sums_array))
-    recurrent_sums = input_sums + (n_inputs + 1) * sums_row
-    distance = (n_inputs + n_units + 2) * sums_row
+    recurrent_sums = input_sums + (n_products + 1) * sums_row
+    distance = (n_products + n_units + 2) * sums_row
 
     # With reset_after the recurrent side is one product, of [n'r r' z'] with h;
     # otherwise it is two, of [r' z'] with h and of n' with r * h, which the tape kept.
     column, n_columns, n_candidate = 0, 3 * n_units, 0
     if not reset_after:
         column, n_columns, n_candidate = n_units, 2 * n_units, n_units
-    input_share = panels_for(vectors_for(3 * n_units, panel)) * tiles_for(n_inputs)
+    input_share = panels_for(vectors_for(3 * n_units, panel)) * tiles_for(n_products)
     recurrent_share = panels_for(vectors_for(n_columns, panel)) * tiles_for(n_units)
     both_shares = input_share + recurrent_share
     n_shares = both_shares
@@ -229,9 +233,9 @@ def _weight_gradient_share(
                 wants_bias,
                 input_sums,
                 sums_row,
-                pointer(inputs) + row * n_inputs,
-                n_inputs,
-                n_inputs,
+                pointer(inputs) + row * n_products,
+                n_products,
+                n_products,
                 record,
                 n_units,
                 3 * n_units,
@@ -307,6 +311,7 @@ def weight_gradient_share(
     tape: Line,
     seen: Line,
     inputs: Line,
+    n_columns: int,
     sums: Line,
     geometry: Indices,
     worker: int,
@@ -318,7 +323,8 @@ def weight_gradient_share(
     n_rows = start(steps, steps.n_steps)
     gathered = 0 if is_uniform(steps) else TERMS * n_units
     panels = panel_size(pointer(tape))
-    panels += _panel_sums_size(n_inputs, n_units, pointer(tape))
+    n_products = 0 if is_one_hot(n_columns, n_inputs) else n_inputs
+    panels += _panel_sums_size(n_products, n_units, pointer(tape))
     size = panels + gathered + slack(pointer(tape))
     work = np.empty(size, tape.dtype)
     _weight_gradient_share(
@@ -328,6 +334,7 @@ def weight_gradient_share(
         tape,
         seen,
         inputs,
+        n_columns,
         sums,
         steps,
         n_rows,

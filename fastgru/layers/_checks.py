@@ -91,6 +91,8 @@ def check_form(
     """Check that rows of features come in, of this many and this dtype unless None."""
     if form.n_features is None:
         raise ValueError(f"{layer} works on features, but tokens come in")
+    if form.is_one_hot:
+        raise ValueError(f"only a GRU can follow a OneHot, not {layer}")
     if n_features is not None and form.n_features != n_features:
         raise ValueError(
             f"{layer} expects {n_features} features, but {form.n_features} come in"

@@ -32,6 +32,8 @@ class Form(NamedTuple):
     per: str  # "step" or "sequence"
     n_features: int | None  # None: tokens
     dtype: np.dtype
+    # Whether a row is one number, that of the feature that is 1, all others being 0.
+    is_one_hot: bool = False
 
 
 class Parametrized(ABC):

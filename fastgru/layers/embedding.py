@@ -18,6 +18,7 @@ from fastgru.kernels.embedding import (
 )
 from fastgru.layers._checks import check_dtype, check_size
 from fastgru.layers._layer import Form, Layer, Rows
+from fastgru.layers.geometry import Geometry
 from fastgru.layers.masks import Masks
 from fastgru.parameters import ParameterSet, RowMajor
 
@@ -100,12 +101,7 @@ class Embedding(Layer):
     def _infer(self, rows: Rows, n_threads: int) -> Rows:
         tokens, geometry = rows
         assert geometry is not None  # as _follow asked for
-        row, t, b = find_unknown(tokens, self.n_tokens, geometry.table)
-        if row >= 0:
-            raise ValueError(
-                f"tokens must be from 0 to {self.n_tokens - 1}, got {tokens[row]} "
-                f"at step {t} of sequence {b}"
-            )
+        check_tokens(tokens, self.n_tokens, geometry)
         y = np.empty((tokens.size, self.embedding_dim), self.dtype)
         embedding_forward(y, self._parameters.stored("weight"), tokens)
         return Rows(y, geometry)
@@ -147,3 +143,13 @@ def _bounds(starts: np.ndarray, n_blocks: int) -> np.ndarray:
     work = starts + np.arange(starts.size)
     shares = np.arange(n_blocks + 1) * work[-1] // n_blocks
     return np.searchsorted(work, shares)
+
+
+def check_tokens(tokens: np.ndarray, n_tokens: int, geometry: Geometry) -> None:
+    """Raise if a token of some step, (rows,) int64, is none of ``n_tokens``."""
+    row, t, b = find_unknown(tokens, n_tokens, geometry.table)
+    if row >= 0:
+        raise ValueError(
+            f"tokens must be from 0 to {n_tokens - 1}, got {tokens[row]} "
+            f"at step {t} of sequence {b}"
+        )

@@ -397,7 +397,10 @@ class GRU(Layer):
     def _follow(self, form: Form) -> Form:
         if form.per != "step":
             raise ValueError("a GRU reads steps, but one row per sequence comes in")
-        check_form("a GRU", form, self.input_size, self.dtype)
+        # Its kernels tell inputs of one number from those of all features.
+        check_form(
+            "a GRU", form._replace(is_one_hot=False), self.input_size, self.dtype
+        )
         if self.batch_first:
             raise ValueError(
                 "a GRU in a Network must not have batch_first=True: give batch_first "

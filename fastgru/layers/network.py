@@ -26,6 +26,7 @@ from fastgru.layers.geometry import Geometry
 from fastgru.layers.gru import GRU
 from fastgru.layers.gru_stack import StackTape
 from fastgru.layers.masks import Masks, check_masks
+from fastgru.layers.one_hot import OneHot
 from fastgru.layers.pooling import Pooling
 from fastgru.layers.stream import Stream
 from fastgru.parameters import ParameterSet
@@ -55,10 +56,10 @@ class Network(Parametrized):
 
     Parameters
     ----------
-    layers : sequence of Embedding, GRU, Pooling, Dense and Dropout
+    layers : sequence of Embedding, OneHot, GRU, Pooling, Dense and Dropout
         They are copied; the copies are ``layers`` of the network.  Each must fit what
-        the one before hands on.  The first is an Embedding (then the input is tokens),
-        a GRU or a Dense.
+        the one before hands on.  The first is an Embedding or a OneHot (then the input
+        is tokens), a GRU or a Dense.
     batch_first : bool, default=False
         Whether input and outputs per step are (B, T, ...) and not (T, B, ...).
 
@@ -119,6 +120,8 @@ class Network(Parametrized):
             part.flat[...] = layer._parameters.flat
             layer._bind(part)
         self._stages = _stages(self.layers)
+        # The first layer that has parameters; nothing before it needs gradients.
+        self._first_trained = 1 if isinstance(self.layers[0], OneHot) else 0
 
     def __repr__(self) -> str:
         layers = ", ".join(repr(layer) for layer in self.layers)
@@ -354,9 +357,10 @@ class Network(Parametrized):
     ) -> np.ndarray | None:
         d: np.ndarray | None = d_values
         for number, stage in reversed(self._stages):
-            assert d is not None  # only the first stage returns None
+            if d is None:  # nobody wants the gradient of what is one-hot
+                break
             part = gradients.part(f"{number}.")
-            wants = wants_input or number > 0
+            wants = wants_input or number > self._first_trained
             d = stage._back(tapes.pop(), d, part, n_threads, wants_input=wants)
         return d
 
@@ -526,8 +530,8 @@ def _check_layers(layers: Any) -> list[Layer]:
     for number, layer in enumerate(given):
         if not isinstance(layer, Layer):
             raise TypeError(
-                f"layer {number} must be an Embedding, GRU, Pooling, Dense or Dropout, "
-                f"got {type(layer).__name__}"
+                f"layer {number} must be an Embedding, OneHot, GRU, Pooling, Dense or "
+                f"Dropout, got {type(layer).__name__}"
             )
     if not given:
         raise ValueError("a network needs at least one layer, got none")
@@ -537,14 +541,14 @@ def _check_layers(layers: Any) -> list[Layer]:
 def _check_forms(layers: list[Layer]) -> tuple[Form, Form]:
     """Return the forms of input and output, or say which layers do not fit."""
     first = layers[0]
-    if isinstance(first, Embedding):
+    if isinstance(first, (Embedding, OneHot)):
         form = Form("step", None, first.dtype)
     elif isinstance(first, (GRU, Dense)):
         form = Form("step", first.input_size, first.dtype)
     else:
         raise ValueError(
-            "the first layer must say what it reads: an Embedding, a GRU or a Dense, "
-            f"got {first!r}"
+            "the first layer must say what it reads: an Embedding, a OneHot, a GRU or "
+            f"a Dense, got {first!r}"
         )
     came = form
     for number, layer in enumerate(layers):

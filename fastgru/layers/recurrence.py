@@ -93,6 +93,7 @@ class Tape:
     states: np.ndarray
     seen: np.ndarray  # the states times the mask: ``states`` itself without one
     mask: np.ndarray  # (B, H), or of no rows
+    n_columns: int  # of the inputs
     version: int  # of the weights
 
     def packed_states(self, hidden_size: int) -> np.ndarray:
@@ -143,9 +144,7 @@ class Recurrence:
         self._terms_per_row = (
             3 * self.hidden_size * (self.input_size + self.hidden_size)
         )
-        # Numbers on a tape per step, gates and inputs, and past the end of an array
-        # that is written in whole vectors.
-        self._tape_row = 4 * self.hidden_size + self.input_size
+        # Numbers past the end of an array that is written in whole vectors.
         self._slack = REGISTERS.size // self._itemsize
         self._version = 0
         self.pack()
@@ -171,7 +170,7 @@ class Recurrence:
 
         Parameters
         ----------
-        x : (rows, I)
+        x : (rows, I), or (rows, 1) of numbers of features, all others being 0
         h_0 : (B, H) or None
         h_n : (B, H), written
         output : (rows, any), written from ``column`` on, or None
@@ -185,6 +184,7 @@ class Recurrence:
             x,
             self._nothing if h_0 is None else h_0,
             self._packed,
+            self.input_size,
             geometry.table,
         )
         n_threads = self._worth(geometry, n_threads)
@@ -227,15 +227,16 @@ class Recurrence:
         if self.backwards:
             geometry = geometry.reversed()
         dtype, n_units, slack = self.dtype, self.hidden_size, self._slack
-        n_rows, batch = geometry.n_rows, geometry.batch
+        n_rows, batch, n_columns = geometry.n_rows, geometry.batch, x.shape[1]
         size = (batch + n_rows) * n_units + slack
         states = _buffers.empty((size,), dtype)
         tape = Tape(
             geometry,
-            _buffers.empty((n_rows * self._tape_row + slack,), dtype),
+            _buffers.empty((n_rows * (4 * n_units + n_columns) + slack,), dtype),
             states,
             states if mask is None else _buffers.empty((size,), dtype),
             self._nothing if mask is None else mask,
+            n_columns,
             self._version,
         )
         arguments = (
@@ -249,6 +250,7 @@ class Recurrence:
             self._nothing if h_0 is None else h_0,
             tape.mask,
             self._packed,
+            self.input_size,
             geometry.table,
         )
         n_threads = self._worth(geometry, n_threads)
@@ -301,8 +303,10 @@ class Recurrence:
             )
         geometry = tape.geometry
         gradient = gradients.flat[self._place]
+        # Without products of the inputs there is nothing to sum for them.
+        n_products = self.input_size if tape.n_columns == self.input_size else 0
         n_sums = _sums_size(
-            self.input_size, self.hidden_size, geometry.n_rows, self._itemsize
+            n_products, self.hidden_size, geometry.n_rows, self._itemsize
         )
         if geometry.n_rows == 0:
             gradient.fill(0.0)
@@ -321,6 +325,7 @@ class Recurrence:
             self._nothing if d_h_n is None else d_h_n,
             tape.mask,
             self._packed,
+            tape.n_columns,
             _buffers.empty((n_sums,), self.dtype),
             geometry.table,
         )

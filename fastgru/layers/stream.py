@@ -10,7 +10,7 @@ import numpy as np
 
 from fastgru._threads import get_num_threads
 from fastgru.kernels.dense import dense_forward
-from fastgru.kernels.own_loops import gru_step, step_work_size
+from fastgru.kernels.own_loops import gru_step, one_hot_step, step_work_size
 from fastgru.layers._checks import check_array, check_shape, check_size, readable
 from fastgru.layers._layer import Form, Layer, Rows
 from fastgru.layers.dense import ACTIVATIONS, Dense
@@ -75,7 +75,7 @@ class Stream:
             following = layer._follow(form)
             takes_last = isinstance(layer, Pooling) and layer.how == "last"
             if not (takes_last or isinstance(layer, Dropout)):
-                self._stages.append(self._stage(number, layer, following))
+                self._stages.append(self._stage(number, layer, form, following))
             if isinstance(layer, GRU):
                 self._last = len(self._stages) - 1
             form = following
@@ -87,15 +87,21 @@ class Stream:
         self._until_last = takes[: self._last + 1]
         self._behind_last = takes[self._last + 1 :]
 
-    def _stage(self, number: int, layer: Layer, form: Form) -> Any:
-        """Return what runs a layer; form : what comes out of it."""
+    def _stage(self, number: int, layer: Layer, came: Form, form: Form) -> Any:
+        """Return what runs a layer; came, form : what goes in and comes out of it."""
         if isinstance(layer, GRU):
             if layer.bidirectional:
                 raise ValueError(
                     f"a stream has no steps to come, which {layer!r} reads first"
                 )
             refuses_nan = self._refuses_nan and self._last < 0
-            return _States(str(number), layer, self._n_rows, refuses_nan)
+            return _States(
+                str(number),
+                layer,
+                self._n_rows,
+                refuses_nan=refuses_nan,
+                reads_one_hot=came.is_one_hot,
+            )
         if isinstance(layer, Pooling):
             if layer.how == "attention":
                 raise ValueError(
@@ -240,12 +246,23 @@ class Stream:
 class _States:
     """The states of one GRU."""
 
-    def __init__(self, name: str, gru: GRU, n_rows: int, refuses_nan: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        gru: GRU,
+        n_rows: int,
+        *,
+        refuses_nan: bool,
+        reads_one_hot: bool,
+    ) -> None:
         size = gru.hidden_size
         self._name = name
         self._n_rows = n_rows
         self._reset_after = gru.reset_after
         self._refuses_nan = refuses_nan
+        # One number of several features; of one feature it is the feature itself.
+        self._reads_one_hot = reads_one_hot and gru.input_size > 1
+        self._input_size = gru.input_size
         # (num_layers, B, H), and what the kernel takes: one flat row per layer.
         self._states = np.zeros((gru.num_layers, n_rows, size), gru.dtype)
         work = step_work_size(
@@ -261,7 +278,12 @@ class _States:
         """Take one step; return the state of the last layer, which is not a copy."""
         work, n_rows, reset_after = self._work, self._n_rows, self._reset_after
         checks = self._refuses_nan
-        for state, packed in self._layers:
+        layers = self._layers
+        if self._reads_one_hot:
+            state, packed = layers[0]
+            one_hot_step(state, x, packed, work, n_rows, self._input_size, reset_after)
+            x, checks, layers = state, False, layers[1:]
+        for state, packed in layers:
             place = gru_step(state, x, packed, work, n_rows, reset_after, checks)
             if place >= 0:
                 self._refuse(x, place)
