@@ -10,6 +10,7 @@ import fastgru
 import fastgru.datasets
 import fastgru.estimators
 import fastgru.exchange
+import fastgru.kernels
 import fastgru.losses
 import fastgru.optimizers
 import fastgru.plotting
@@ -21,6 +22,7 @@ MODULES = (
     fastgru.datasets,
     fastgru.estimators,
     fastgru.exchange,
+    fastgru.kernels,
     fastgru.losses,
     fastgru.optimizers,
     fastgru.plotting,
@@ -68,6 +70,7 @@ def test_docstring_has_examples_that_run(documented):
         "guide/ensembles.rst",
         "guide/features.rst",
         "guide/layers.rst",
+        "guide/embedding.rst",
         "guide/determinism.rst",
         "guide/training.rst",
         "math/conventions.rst",

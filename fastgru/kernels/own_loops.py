@@ -39,7 +39,7 @@ from fastgru.kernels.sync import share_of
 class KernelArrays(NamedTuple):
     """What ``gru_step`` and ``gru_sequence`` take of a layer.
 
-    Attributes
+    Parameters
     ----------
     state : ndarray of shape (batch_size * H,)
         Zeros at first.
@@ -48,6 +48,13 @@ class KernelArrays(NamedTuple):
         read only.
     work : ndarray of 1 axis
         Scratch; each thread needs its own.
+
+    Examples
+    --------
+    >>> from fastgru import GRU
+    >>> arrays = GRU(3, 32).kernel_arrays(batch_size=2)
+    >>> arrays.state.shape
+    (64,)
     """
 
     state: np.ndarray
@@ -234,7 +241,7 @@ def gru_step(state, x, weights, work, n_rows=1, reset_after=True, checks=True):
     >>> gru = GRU(3, 32, random_state=0)
     >>> signal = np.random.default_rng(0).normal(size=(100, 3)).astype(np.float32)
     >>> n = count_positive(signal, *gru.kernel_arrays())
-    >>> n == (gru(signal)[0][:, 0] > 0).sum()
+    >>> bool(n == (gru(signal)[0][:, 0] > 0).sum())
     True
     """
     if not _fits(state, x, weights, work, n_rows, reset_after):
