@@ -1,4 +1,4 @@
-"""torch.nn.GRUCell step by step, in inference mode."""
+"""torch.nn.GRUCell step by step, and torch.nn.GRU on one step, in inference mode."""
 
 import numpy as np
 import torch
@@ -15,12 +15,18 @@ def make(case: StreamingCase) -> Streamed:
     x = arrays.pop("x")
     cell = torch.nn.GRUCell(case.input_size, case.hidden_size)
     cell.load_state_dict({n.removesuffix("_l0"): a for n, a in arrays.items()})
+    layer = torch.nn.GRU(case.input_size, case.hidden_size)
+    layer.load_state_dict(arrays)
     first = torch.zeros(case.hidden_size)
-    state = {"h": first}
+    state = {"h": first, "of layer": first[None]}
 
     def step() -> None:
         with torch.inference_mode():
             state["h"] = cell(x[0], state["h"])
+
+    def layer_step() -> None:
+        with torch.inference_mode():
+            _, state["of layer"] = layer(x[:1], state["of layer"])
 
     def output() -> np.ndarray:
         h, states = first, []
@@ -30,4 +36,4 @@ def make(case: StreamingCase) -> Streamed:
                 states.append(h.numpy())
         return np.array(states)
 
-    return Streamed({"step": step}, output)
+    return Streamed({"step": step, "step of nn.GRU": layer_step}, output)

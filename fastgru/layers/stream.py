@@ -176,7 +176,7 @@ class Stream:
     def _without_batch(name: str, array: np.ndarray) -> np.ndarray:
         return array[0] if name in ("pooled", "steps") else array[:, 0]
 
-    def step(self, x_t: np.ndarray) -> np.ndarray:
+    def step(self, x_t: Any) -> np.ndarray:
         """Return the outputs after one more step.
 
         Parameters
