@@ -96,22 +96,27 @@ def _declare_outputs(operator: Any) -> None:
     for variable, info in zip(operator.outputs, infos, strict=True):
         tensor = info.type.tensor_type
         shape = [dim.dim_value or None for dim in tensor.shape.dim]
-        variable.set_type(_tensor_type(tensor.elem_type)(shape))
+        element_type = _element_type(operator, tensor.elem_type)
+        variable.set_type(_tensor_type(element_type)(shape))
 
 
 def _declare_scaled(operator: Any) -> None:
     """Set the type of what a scaler returns."""
     from onnx import TensorProto
 
-    given = operator.inputs[0].type
-    element_type = TensorProto.FLOAT if _is_float32(given) else TensorProto.DOUBLE
-    operator.outputs[0].set_type(_tensor_type(element_type)(given.shape))
+    element_type = _element_type(operator, TensorProto.FLOAT)
+    shape = operator.inputs[0].type.shape
+    operator.outputs[0].set_type(_tensor_type(element_type)(shape))
 
 
 def _convert_estimator(scope: Any, operator: Any, container: Any) -> None:
     from onnx import TensorProto
 
-    from fastgru.exchange.onnx_estimators import add_estimator, add_lengths
+    from fastgru.exchange.onnx_estimators import (
+        add_estimator,
+        add_lengths,
+        output_infos,
+    )
 
     model = operator.raw_operator
     _check_options(model, container)
@@ -120,7 +125,12 @@ def _convert_estimator(scope: Any, operator: Any, container: Any) -> None:
     element_type = TensorProto.INT64 if is_tokens else TensorProto.FLOAT
     x = graph.add("Cast", operator.inputs[0].full_name, to=element_type)
     lengths = add_lengths(graph, x) if model._form.kind == "sequences" else None
-    _hand_over(graph, add_estimator(graph, model, x, lengths), operator, container)
+    names = add_estimator(graph, model, x, lengths)
+    for place, info in enumerate(output_infos(model)):
+        given = info.type.tensor_type.elem_type
+        if (wanted := _element_type(operator, given)) != given:
+            names[place] = graph.add("Cast", names[place], to=wanted)
+    _hand_over(graph, names, operator, container)
 
 
 def _convert_scaler(scope: Any, operator: Any, container: Any) -> None:
@@ -131,8 +141,7 @@ def _convert_scaler(scope: Any, operator: Any, container: Any) -> None:
     graph = _new_builder(scope, container)
     x = graph.add("Cast", operator.inputs[0].full_name, to=TensorProto.DOUBLE)
     x = add_scaler(graph, operator.raw_operator, x)
-    if _is_float32(operator.inputs[0].type):
-        x = graph.add("Cast", x, to=TensorProto.FLOAT)
+    x = graph.add("Cast", x, to=_element_type(operator, TensorProto.FLOAT))
     _hand_over(graph, [x], operator, container)
 
 
@@ -152,10 +161,24 @@ def _tensor_type(element_type: int) -> Any:
     }[element_type]
 
 
-def _is_float32(given: Any) -> bool:
-    from skl2onnx.common.data_types import FloatTensorType
+def _element_type(operator: Any, element_type: int) -> int:
+    """Return the type of a result: numbers are float64 if the input is.
 
-    return isinstance(given, FloatTensorType)
+    Of probabilities dictionaries can hold only float32, and columns only the input's
+    type.
+    """
+    from onnx import TensorProto
+    from skl2onnx.common.data_types import DoubleTensorType
+
+    is_double = isinstance(operator.inputs[0].type, DoubleTensorType)
+    if element_type != TensorProto.FLOAT or not is_double:
+        return element_type
+    model = operator.raw_operator
+    if hasattr(model, "predict_proba"):
+        options = operator.scope_inst.get_options(model, {"zipmap": True})
+        if options["zipmap"] != "columns":
+            return element_type
+    return TensorProto.DOUBLE
 
 
 def _check_options(model: Any, container: Any) -> None:

@@ -150,7 +150,7 @@ def _layers_of(chain: Chain) -> list[GRU]:
             first.hidden_size,
             len(group),
             has_bias,
-            chain.batch_first,
+            chain.batch_first and alike,  # of a Network it is a setting of its own
             bidirectional=first.bidirectional,
             reset_after=first.reset_after,
             dtype=first.w.dtype,
@@ -180,11 +180,11 @@ def _compare_chain(
     if h_0 is not None:
         feeds |= _states_to_graph(chain, h_0)
     actual = _run(model, feeds, by_runtime=by_runtime)
-    states = []
+    if chain.batch_first and not layers[0].batch_first:
+        x = x.swapaxes(0, 1)
     for layer in layers:
         x, h_n = layer(x, h_0, lengths if chain.lengths else None)
-        states.append(h_n)
-    _match(actual, _output_forms(x, np.concatenate(states), layers[-1]))
+    _match(actual, _output_forms(x, h_n, layers[-1]))
 
 
 def _draw(
