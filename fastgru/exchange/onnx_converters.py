@@ -50,8 +50,8 @@ def register_converters() -> None:
     >>> from fastgru.exchange import register_converters
     >>> X = np.random.default_rng(0).normal(size=(20, 9, 3)).astype(np.float32)
     >>> y = X.sum(axis=(1, 2))
-    >>> model = make_pipeline(SequenceScaler(), GRURegressor(8, random_state=0))
-    >>> model = model.fit(X, y)
+    >>> gru = GRURegressor(8, tol=0.1, random_state=0)
+    >>> model = make_pipeline(SequenceScaler(), gru).fit(X, y)
     >>> register_converters()
     >>> x_type = [("X", FloatTensorType([None, None, 3]))]
     >>> graph = to_onnx(model, initial_types=x_type).graph
