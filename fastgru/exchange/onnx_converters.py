@@ -21,6 +21,11 @@ def register_converters() -> None:
     ImportError
         If skl2onnx is not installed.
 
+    Warns
+    -----
+    UserWarning
+        During a conversion, if an estimator's weights are float64: they are rounded.
+
     Notes
     -----
     Declare X as ``FloatTensorType([None, None, n_features])``; of one number per step
@@ -34,7 +39,8 @@ def register_converters() -> None:
     with ``return_sequences`` or several labels per sample there are none to make, and
     it must be False.
 
-    skl2onnx does not compare the graph with the pipeline: do so on a few sequences.
+    Each estimator's part of the graph is compared as :func:`to_onnx` does, the whole of
+    it is not.
 
     See Also
     --------
@@ -115,11 +121,15 @@ def _convert_estimator(scope: Any, operator: Any, container: Any) -> None:
     from fastgru.exchange.onnx_estimators import (
         add_estimator,
         add_lengths,
+        network_of,
         output_infos,
     )
+    from fastgru.exchange.onnx_export import compare_in_pipeline, warn_of_rounding
 
     model = operator.raw_operator
     _check_options(model, container)
+    warn_of_rounding(network_of(model).dtype, stacklevel=2)
+    compare_in_pipeline(model)
     graph = _new_builder(scope, container)
     is_tokens = model._form.kind == "tokens"
     element_type = TensorProto.INT64 if is_tokens else TensorProto.FLOAT
@@ -137,7 +147,9 @@ def _convert_scaler(scope: Any, operator: Any, container: Any) -> None:
     from onnx import TensorProto
 
     from fastgru.exchange.onnx_estimators import add_scaler
+    from fastgru.exchange.onnx_export import compare_in_pipeline
 
+    compare_in_pipeline(operator.raw_operator)
     graph = _new_builder(scope, container)
     x = graph.add("Cast", operator.inputs[0].full_name, to=TensorProto.DOUBLE)
     x = add_scaler(graph, operator.raw_operator, x)

@@ -21,6 +21,7 @@ from fastgru.exchange import onnx_check
 from fastgru.exchange.container import write_whole
 from fastgru.exchange.onnx_estimators import (
     add_estimator,
+    add_lengths,
     add_scaler,
     as_float32,
     compute_estimator,
@@ -54,6 +55,7 @@ class _Export:
     metadata: dict[str, str] = field(default_factory=dict)
     n_tokens: int = 0  # of tokens as input
     task: Any = None  # of labels as output
+    is_padded: bool = False  # whether lengths are read from X
 
     def finish(self, *names: str) -> _Export:
         """Let the outputs be what has these names."""
@@ -134,9 +136,9 @@ SequenceScaler
     Labels are int64, True and False as 1 and 0, or texts; predictions are float32.
     Past the end of a sequence outputs are 0, and labels without meaning.
 
-    Dropout is left out.  The operators are those of ONNX's version 22, which has
-    today's GRU.  A sequence of no steps has zeros in ONNX Runtime's Y_h, and not its
-    initial state.  Neither do estimators' graphs refuse NaN, as estimators do.
+    Dropout is left out.  The operators are those of ONNX's version 22, which ONNX
+    Runtime reads from 1.21 on.  A sequence of no steps has zeros in ONNX Runtime's Y_h,
+    and not its initial state.  Graphs do not refuse NaN, as estimators do.
 
     See Also
     --------
@@ -159,8 +161,7 @@ SequenceScaler
     if isinstance(model, (GRUEstimator, SequenceScaler)):
         check_is_fitted(model)
     export = _export(model, lengths, initial_state)
-    proto = export.graph.model(export.inputs, export.outputs, export.metadata)
-    _compare(export, proto)
+    proto = _compared(export)
     if path is not None:
         write_whole(Path(path), proto.SerializeToString())
     return proto
@@ -170,10 +171,10 @@ def _export(model: Any, lengths: bool, initial_state: bool) -> _Export:
     if isinstance(model, SequenceScaler):
         return _export_scaler(model)
     if isinstance(model, GRUEstimator):
-        _warn_of_rounding(network_of(model).dtype)
+        warn_of_rounding(network_of(model).dtype, stacklevel=4)
         return _export_estimator(model, lengths)
     if isinstance(model, (GRU, GRUCell, Network)):
-        _warn_of_rounding(model.dtype)
+        warn_of_rounding(model.dtype, stacklevel=4)
     if isinstance(model, GRU):
         return _export_gru(as_float32(model), lengths, initial_state)
     if isinstance(model, GRUCell):
@@ -186,13 +187,14 @@ def _export(model: Any, lengths: bool, initial_state: bool) -> _Export:
     )
 
 
-def _warn_of_rounding(dtype: np.dtype) -> None:
+def warn_of_rounding(dtype: np.dtype, stacklevel: int) -> None:
+    """Warn if weights of this type are not written as they are."""
     if dtype != np.float32:
         warnings.warn(
             f"ONNX Runtime has no GRU of {dtype}: the graph's weights are rounded to "
             "float32",
             UserWarning,
-            stacklevel=4,
+            stacklevel=stacklevel,
         )
 
 
@@ -316,11 +318,44 @@ def _export_scaler(scaler: SequenceScaler) -> _Export:
     return export.finish(graph.add("Cast", x, to=TensorProto.FLOAT))
 
 
+def _export_padded(model: GRUEstimator) -> _Export:
+    """Take the lengths from X, where steps that are NaN are padding."""
+
+    def compute(feeds: _Arrays) -> _Arrays:
+        is_step = ~np.isnan(feeds["X"]).all(axis=2)
+        return compute_estimator(model, feeds | {"sequence_lens": is_step.sum(axis=1)})
+
+    export = _Export(
+        [input_info(model)],
+        output_infos(model),
+        compute,
+        task=model._task,
+        is_padded=True,
+    )
+    lengths = add_lengths(export.graph, "X")
+    return export.finish(*add_estimator(export.graph, model, "X", lengths))
+
+
 # -- the comparison --
 
 
-def _compare(export: _Export, proto: onnx.ModelProto) -> None:
-    """Raise RuntimeError unless the graph computes what fastgru does."""
+def compare_in_pipeline(model: GRUEstimator | SequenceScaler) -> None:
+    """Raise RuntimeError unless a pipeline's graph of an estimator computes the same.
+
+    It has one input: the lengths are read from it if it may be padded.
+    """
+    if isinstance(model, SequenceScaler):
+        export = _export_scaler(model)
+    elif model._form.kind == "sequences":
+        export = _export_padded(model)
+    else:
+        export = _export_estimator(model, lengths=False)
+    _compared(export)
+
+
+def _compared(export: _Export) -> onnx.ModelProto:
+    """Return the model, or raise RuntimeError if it computes something else."""
+    proto = export.graph.model(export.inputs, export.outputs, export.metadata)
     by_runtime = onnx_check.has_runtime()
     feeds = _draw_feeds(export, by_runtime=by_runtime)
     actual = onnx_check.run_graph(proto, feeds, by_runtime=by_runtime)
@@ -341,22 +376,27 @@ def _compare(export: _Export, proto: onnx.ModelProto) -> None:
                 f"{n_wrong} of {label.size} labels of the graph, run by {referee}, are "
                 "not the most probable ones"
             )
+    return proto
 
 
 def _draw_feeds(export: _Export, *, by_runtime: bool) -> _Arrays:
     """Draw random inputs."""
     rng = np.random.default_rng(0)
     sizes = {"time": onnx_check.STEPS, "batch": onnx_check.BATCH}
+    lengths = onnx_check.draw_lengths(
+        rng, onnx_check.STEPS, onnx_check.BATCH, by_runtime=by_runtime
+    )
     feeds = {}
     for value in export.inputs:
         tensor = value.type.tensor_type
         shape = [sizes.get(dim.dim_param, dim.dim_value) for dim in tensor.shape.dim]
         if value.name == "sequence_lens":
-            feeds[value.name] = onnx_check.draw_lengths(
-                rng, onnx_check.STEPS, onnx_check.BATCH, by_runtime=by_runtime
-            )
+            feeds[value.name] = lengths
         elif tensor.elem_type == TensorProto.INT64:
             feeds[value.name] = rng.integers(0, export.n_tokens, shape)
         else:
             feeds[value.name] = rng.standard_normal(shape).astype(np.float32)
+    if export.is_padded:
+        past_the_end = np.arange(onnx_check.STEPS) >= lengths[:, np.newaxis]
+        feeds["X"][past_the_end] = np.nan
     return feeds

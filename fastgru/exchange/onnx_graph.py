@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-# The version of the operators that graphs are written in: that of today's GRU.  Newer
-# runtimes read it too, older ones could not read a newer one.
+# The version of the operators that graphs are written in: that of today's GRU, which
+# ONNX Runtime reads from 1.21 on.  A newer one would only shut out older runtimes.
 OPSET = 22
 
 

@@ -187,8 +187,8 @@ class GraphReader:
             if node.op_type in ("ConstantOfShape", "Shape", "Concat", "Gather"):
                 break
             if node.op_type == "Transpose":
-                (perm,) = (helper.get_attribute_value(a) for a in node.attribute)
-                turns.append(list(perm))
+                perms = [helper.get_attribute_value(a) for a in node.attribute]
+                turns.append(list(perms[0]) if perms else None)
             elif node.op_type != "Identity":
                 turns.append(None)
             name = node.input[0]

@@ -192,6 +192,44 @@ def test_operators_that_are_too_old():
         convert(model, target_opset=17)
 
 
+def test_float64_is_rounded_with_a_warning():
+    model = regressor(8, dtype="float64", **QUICK).fit(X, np.arange(len(X)) / 10)
+    with pytest.warns(UserWarning, match="no GRU of float64"):
+        graph = convert(model)
+    x = X_NEW.astype(np.float32)
+    (actual,) = run_onnx(graph, {"X": x}).values()
+    assert_close("prediction", actual, model.predict(x), np.float32, TOLERANCE)
+
+
+@pytest.mark.parametrize("has_runtime", [True, False], ids=["runtime", "reference"])
+def test_a_wrong_graph_is_not_made(has_runtime, monkeypatch):
+    from fastgru.exchange import onnx_check, onnx_weights
+
+    monkeypatch.setattr(onnx_check, "has_runtime", lambda: has_runtime)
+    model = make_pipeline(fastgru.SequenceScaler(), regressor(8, **QUICK))
+    model.fit(X, np.arange(len(X)) / 10)
+    convert(model)
+    monkeypatch.setattr(onnx_weights, "_swap_gates", lambda rows: rows)
+    with pytest.raises(RuntimeError, match="prediction of the graph, run by"):
+        convert(model)
+
+
+def test_wrong_lengths_are_noticed(monkeypatch):
+    from fastgru.exchange import onnx_estimators
+
+    model = regressor(8, pooling="mean", **QUICK).fit(X, np.arange(len(X)) / 10)
+    add = onnx_estimators.GraphBuilder.add
+
+    def add_another(self, kind, *inputs, **attributes):
+        # Of the ends of the steps, the first.
+        kind = "ReduceMin" if kind == "ReduceMax" else kind
+        return add(self, kind, *inputs, **attributes)
+
+    monkeypatch.setattr(onnx_estimators.GraphBuilder, "add", add_another)
+    with pytest.raises(RuntimeError, match="prediction of the graph, run by"):
+        convert(model)
+
+
 def test_without_skl2onnx_the_error_names_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "skl2onnx", None)
     with pytest.raises(ImportError, match="skl2onnx"):

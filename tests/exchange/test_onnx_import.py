@@ -538,11 +538,20 @@ OWN_SHAPE = "float[time, d, batch, 4] Y"
         (PARALLEL, "several GRU nodes must be a chain.*extract_model"),
         (COMPUTED, "other operators than GRU: Tanh.*extract_model"),
         (TURNED, "W of the GRU node must be a constant"),
+        ("x = Transpose (X)" + PLAIN.replace("X,", "x,"), "its first two axes swapped"),
         (SLICED, "the first GRU node must read an input of the graph"),
         ("Y = Identity (X)", "the graph has no GRU node"),
         (PLAIN.replace("X,", "W0,"), "the first GRU node must read an input"),
     ],
-    ids=["parallel", "operators", "turned", "sliced", "none", "constant x"],
+    ids=[
+        "parallel",
+        "operators",
+        "turned",
+        "all axes turned",
+        "sliced",
+        "none",
+        "constant x",
+    ],
 )
 def test_graphs_that_are_refused(nodes, match, rng):
     model = parse_graph(rng, X_TYPE, OWN_SHAPE, nodes, [(2, 4), (2, 4)])
