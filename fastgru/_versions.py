@@ -7,7 +7,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
 REQUIRED = ("numpy", "numba", "llvmlite", "scikit-learn", "safetensors", "tqdm")
-OPTIONAL = ("matplotlib", "torch", "onnx", "onnxruntime")
+OPTIONAL = ("matplotlib", "torch", "onnx", "onnxruntime", "skl2onnx")
 # Variables that tell idle threads how to wait.
 WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 

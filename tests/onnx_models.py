@@ -1,4 +1,4 @@
-"""ONNX models of one GRU node, and the operator's results from fastgru.
+"""ONNX models of one GRU node, ONNX Runtime, and the operator's results from fastgru.
 
 The operator's letters: X the input, W the input weights, R the recurrent weights, B the
 biases, Y the outputs, Y_h the final states; its directions are an axis of every tensor.
@@ -53,7 +53,21 @@ def draw_arrays(rng, shape, direction, dtype):
     return arrays | {"sequence_lens": lengths.astype(np.int32)}
 
 
-def gru_model(arrays, attributes):
+def run_onnx(model, arrays):
+    """Give the outputs of a model by ONNX Runtime, by name."""
+    onnxruntime = pytest.importorskip(
+        "onnxruntime", reason="agreement with ONNX Runtime: it is not installed"
+    )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, arrays), strict=True))
+
+
+def gru_model(arrays, attributes, constants=(), outputs=OUTPUTS):
     """Build a model of one GRU node in the oldest version that has its attributes.
 
     Parameters
@@ -61,11 +75,15 @@ def gru_model(arrays, attributes):
     arrays : dict of str to ndarray
         By the names of `INPUTS`; what is missing is left out of the node.
     attributes : dict of str to value
+    constants : sequence of str
+        Names of the arrays that the model holds.
+    outputs : sequence of str
+        Names of the outputs, those of `OUTPUTS` or some of them.
 
     Returns
     -------
     onnx.ModelProto
-        Its inputs are the arrays, its outputs those of `OUTPUTS`.
+        Its inputs are the arrays; the constants need not be fed.
     """
 
     def value(name, dtype, shape):
@@ -75,7 +93,7 @@ def gru_model(arrays, attributes):
     node = onnx.helper.make_node(
         "GRU",
         [name if name in arrays else "" for name in INPUTS],
-        OUTPUTS,
+        [name if name in outputs else "" for name in OUTPUTS],
         **attributes,
     )
     graph = onnx.helper.make_graph(
@@ -85,7 +103,9 @@ def gru_model(arrays, attributes):
         [
             value(name, arrays["X"].dtype, [None] * n_axes)
             for name, n_axes in OUTPUT_AXES.items()
+            if name in outputs
         ],
+        [onnx.numpy_helper.from_array(arrays[name], name) for name in constants],
     )
     opset = onnx.helper.make_opsetid(
         "", OPSET_OF_LAYOUT if "layout" in attributes else OPSET
@@ -160,3 +180,24 @@ def run_fastgru(arrays, attributes):
     if layout:
         return {"Y": y, "Y_h": y_h.swapaxes(0, 1)}
     return {"Y": y.swapaxes(1, 2), "Y_h": y_h}
+
+
+def collect_node_tests():
+    """Collect the operator's own tests, models with inputs and outputs, by name."""
+    # They draw from NumPy's global generator, which is put back for the other tests.
+    state = np.random.get_state()  # noqa: NPY002
+    from onnx.backend.test.case import node
+    from onnx.backend.test.case.node import gru  # noqa: F401  (its import adds them)
+
+    np.random.set_state(state)  # noqa: NPY002
+    return {
+        test.name: test
+        for test in node._NodeTestCases
+        if test.model.graph.node[0].op_type == "GRU"
+    }
+
+
+def by_name(names, values_names, values):
+    """Name a node's values; it may end early, and "" is its name of one left out."""
+    pairs = zip(names, values_names, strict=False)
+    return dict(zip([name for name, own in pairs if own], values, strict=True))

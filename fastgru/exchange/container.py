@@ -21,7 +21,7 @@ def write_container(
     tensors = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     digest = _digest(text, tensors)
     header = {"format": file_format, "model": text, "digest": digest}
-    _write_whole(path, to_bytes(tensors, metadata=header))
+    write_whole(path, to_bytes(tensors, metadata=header))
 
 
 def read_container(
@@ -95,7 +95,7 @@ def _is_running(process_id: int) -> bool:
     return True
 
 
-def _write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
     """Write a file beside its place and move it there in one step."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
     try:

@@ -12,9 +12,12 @@ from onnx_models import (
     OUTPUTS,
     REQUIRED,
     attributes_of,
+    by_name,
+    collect_node_tests,
     draw_arrays,
     gru_model,
     run_fastgru,
+    run_onnx,
 )
 from tolerances import assert_close
 
@@ -35,47 +38,16 @@ OPTIONAL_INPUTS = pytest.mark.parametrize(
 )
 
 
-def collect_node_tests():
-    """Collect the operator's own tests, models with inputs and outputs, by name."""
-    # They draw from NumPy's global generator, which is put back for the other tests.
-    state = np.random.get_state()  # noqa: NPY002
-    from onnx.backend.test.case import node
-    from onnx.backend.test.case.node import gru  # noqa: F401  (its import adds them)
-
-    np.random.set_state(state)  # noqa: NPY002
-    return {
-        test.name: test
-        for test in node._NodeTestCases
-        if test.model.graph.node[0].op_type == "GRU"
-    }
-
-
 NODE_TESTS = collect_node_tests()
 
 
-def by_name(names, values_names, values):
-    """Name a node's values; it may end early, and "" is its name of one left out."""
-    pairs = zip(names, values_names, strict=False)
-    return dict(zip([name for name, own in pairs if own], values, strict=True))
-
-
 def assert_agrees_with_onnx_runtime(arrays, direction, linear_before_reset):
-    onnxruntime = pytest.importorskip(
-        "onnxruntime", reason="agreement with ONNX Runtime: it is not installed"
-    )
     attributes = {
         "hidden_size": arrays["R"].shape[2],
         "direction": direction,
         "linear_before_reset": linear_before_reset,
     }
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        gru_model(arrays, attributes).SerializeToString(),
-        options,
-        providers=["CPUExecutionProvider"],
-    )
-    expected = dict(zip(OUTPUTS, session.run(OUTPUTS, arrays), strict=True))
+    expected = run_onnx(gru_model(arrays, attributes), arrays)
     assert_close_results(run_fastgru(arrays, attributes), expected, np.float32)
 
 
