@@ -194,8 +194,8 @@ class Dense(Layer):
 
     def _worth(self, n_rows: int, n_threads: int) -> int:
         """Return ``n_threads``, or 1 where the work is too small to share."""
-        return 1 if self.is_small(n_rows) else n_threads
+        return 1 if self._is_small(n_rows) else n_threads
 
-    def is_small(self, n_rows: int) -> bool:
+    def _is_small(self, n_rows: int) -> bool:
         """Whether the work on so many rows is too small to share between threads."""
         return n_rows * self.input_size * self.output_size <= _SMALLEST_PARALLEL

@@ -113,7 +113,7 @@ class Stream:
         if (
             isinstance(layer, Dense)
             and self._last >= 0
-            and layer.is_small(self._n_rows)
+            and layer._is_small(self._n_rows)
         ):
             return _SmallDense(layer, self._n_rows)
         return layer
