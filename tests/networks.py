@@ -8,7 +8,7 @@ from reference import gru_forward, sigmoid
 
 N_FEATURES, N_TOKENS = 3, 7
 
-# Layers as (class, arguments); of an Embedding first, the input is tokens.
+# Layers as (class, arguments); of an Embedding or OneHot first, the input is tokens.
 LAYERS = {
     "gru": [(fastgru.GRU, (3, 4))],
     "dense": [(fastgru.Dense, (3, 4), {"activation": "tanh"})],
@@ -61,6 +61,17 @@ LAYERS = {
         (fastgru.Pooling, ("attention",), {"n_features": 4}),
         (fastgru.Dense, (4, 3), {"activation": "tanh"}),
     ],
+    "one-hot": [
+        (fastgru.OneHot, (7,)),
+        (fastgru.GRU, (7, 4), {"num_layers": 2, "bidirectional": True}),
+        (fastgru.Pooling, ("mean",)),
+        (fastgru.Dense, (8, 3)),
+    ],
+    "one-hot by step": [
+        (fastgru.OneHot, (7,)),
+        (fastgru.GRU, (7, 4), {"reset_after": False, "recurrent_dropout": 0.3}),
+        (fastgru.Dense, (4, 7)),
+    ],
     "tokens by step": [
         (fastgru.Embedding, (7, 3)),
         (fastgru.GRU, (3, 4), {"reset_after": False}),
@@ -80,7 +91,9 @@ def make_layer(cls, arguments, options=None, *, dtype=np.float64):
     """Make a layer of a dtype, where it has one."""
     options = dict(options or {})
     if cls is not fastgru.Dropout:
-        options |= {"dtype": dtype, "random_state": 0}
+        options["dtype"] = dtype
+    if cls not in (fastgru.Dropout, fastgru.OneHot):
+        options["random_state"] = 0
     return cls(*arguments, **options)
 
 
@@ -101,7 +114,7 @@ def make_network(kind, *, dtype=np.float64, batch_first=False, seed=0):
 def draw_inputs(kind, T, B, *, dtype=np.float64, seed=0):
     """Draw sequences of features, or of tokens, time-major."""
     rng = np.random.default_rng(seed)
-    if LAYERS[kind][0][0] is fastgru.Embedding:
+    if LAYERS[kind][0][0] in (fastgru.Embedding, fastgru.OneHot):
         return rng.integers(0, N_TOKENS, (T, B))
     return rng.standard_normal((T, B, N_FEATURES)).astype(dtype)
 
@@ -129,6 +142,8 @@ def run_by_hand(layer, x, lengths, before):
     state = {name: w.astype(np.float64) for name, w in layer.state_dict().items()}
     if isinstance(layer, fastgru.Embedding):
         return state["weight"][x]
+    if isinstance(layer, fastgru.OneHot):
+        return np.eye(layer.n_tokens)[x]
     if isinstance(layer, fastgru.GRU):
         options = {"num_layers": layer.num_layers, "bidirectional": layer.bidirectional}
         options |= {"reset_after": layer.reset_after, "lengths": lengths}

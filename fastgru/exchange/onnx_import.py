@@ -19,9 +19,10 @@ from fastgru.layers.dense import Dense
 from fastgru.layers.embedding import Embedding
 from fastgru.layers.gru import GRU
 from fastgru.layers.network import Network
+from fastgru.layers.one_hot import OneHot
 from fastgru.layers.pooling import Pooling
 
-_LAYERS = {layer.__name__: layer for layer in (Dense, Embedding, GRU, Pooling)}
+_LAYERS = {kind.__name__: kind for kind in (Dense, Embedding, GRU, OneHot, Pooling)}
 
 _Arrays = dict[str, np.ndarray]
 
@@ -283,8 +284,7 @@ def _read_network(model: onnx.ModelProto, text: str) -> Network:
     try:
         described = json.loads(text)
         layers = [
-            _LAYERS[kind](**settings, random_state=0)
-            for kind, settings in described["layers"]
+            _new_layer(_LAYERS[kind], given) for kind, given in described["layers"]
         ]
         for number, layer in enumerate(layers):
             prefix = f"{number}."
@@ -304,13 +304,17 @@ def _read_network(model: onnx.ModelProto, text: str) -> Network:
     return network
 
 
+def _new_layer(kind: Any, settings: dict[str, Any]) -> Any:
+    return kind(**settings, **({"random_state": 0} if kind._draws else {}))
+
+
 def _compare_network(network: Network, model: onnx.ModelProto) -> None:
     """Raise RuntimeError unless a network computes what the graph does."""
     by_runtime = onnx_check.has_runtime()
     rng = np.random.default_rng(0)
     steps, batch = onnx_check.STEPS, onnx_check.BATCH
     axes = (batch, steps) if network.batch_first else (steps, batch)
-    if isinstance(network.layers[0], Embedding):
+    if isinstance(network.layers[0], (Embedding, OneHot)):
         x = rng.integers(0, network.layers[0].n_tokens, axes)
     else:
         shape = (*axes, network._input.n_features or 1)

@@ -19,6 +19,7 @@ from fastgru.layers.dense import Dense
 from fastgru.layers.embedding import Embedding
 from fastgru.layers.gru import GRU
 from fastgru.layers.gru_cell import GRUCell
+from fastgru.layers.one_hot import OneHot
 from fastgru.layers.pooling import Pooling
 
 # fastgru's names -> ONNX's operators.
@@ -41,7 +42,7 @@ def add_network(
     Parameters
     ----------
     graph : GraphBuilder
-    layers : sequence of Embedding, GRU, Pooling and Dense
+    layers : sequence of Embedding, OneHot, GRU, Pooling and Dense
     x : str
         Name of the steps, (T, B, F), or of tokens, (T, B), int64.
     lengths : str or None
@@ -60,6 +61,8 @@ def add_network(
             x, states = add_gru(graph, layer, x, lengths, prefix=prefix)
         elif isinstance(layer, Embedding):
             x = _add_embedding(graph, layer, x, valid, prefix)
+        elif isinstance(layer, OneHot):
+            x = _add_one_hot(graph, layer, x, valid)
         elif isinstance(layer, Dense):
             x = _add_dense(graph, layer, x, prefix)
         elif isinstance(layer, Pooling):
@@ -165,11 +168,30 @@ def _add_embedding(
     graph: GraphBuilder, layer: Embedding, tokens: str, valid: str | None, prefix: str
 ) -> str:
     table = graph.constant(tensors_of(layer)["weight"], f"{prefix}weight")
+    return _add_rows(graph, table, layer.n_tokens, tokens, valid)
+
+
+def _add_one_hot(
+    graph: GraphBuilder, layer: OneHot, tokens: str, valid: str | None
+) -> str:
+    # The operator takes an unknown token for a row of zeros; looked up, it is refused.
+    known = graph.constant(np.arange(layer.n_tokens))
+    tokens = _add_rows(graph, known, layer.n_tokens, tokens, valid)
+    depth = graph.constant(np.int64(layer.n_tokens))
+    return graph.add(
+        "OneHot", tokens, depth, graph.constant(np.array([0, 1], np.float32))
+    )
+
+
+def _add_rows(
+    graph: GraphBuilder, table: str, n_tokens: int, tokens: str, valid: str | None
+) -> str:
+    """Add the rows of a table that belong to tokens; those unknown are refused."""
     zero = graph.constant(np.int64(0))
     if valid is not None:  # so that padding may be any number
         tokens = graph.add("Where", valid, tokens, zero)
     # Gather would count a negative token from the table's end; this it refuses.
-    outside = graph.constant(np.int64(layer.n_tokens))
+    outside = graph.constant(np.int64(n_tokens))
     is_negative = graph.add("Less", tokens, zero)
     tokens = graph.add("Where", is_negative, outside, tokens)
     return graph.add("Gather", table, tokens, axis=0)
