@@ -1,0 +1,42 @@
+"""How Keras stores what fastgru stores, and how its layers are run.
+
+Keras has the gates in the order z, r, h, and a weight as (inputs, 3H).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+# Of agreement with Keras, whatever dtype its layers are of: some of its products are in
+# float32 even in float64 layers.
+TOLERANCE = 1e-5
+
+# Keras's name of an activation -> that of a Dense.
+ACTIVATIONS = {
+    "linear": "identity",
+    "relu": "relu",
+    "tanh": "tanh",
+    "sigmoid": "logistic",
+}
+
+
+def swap_gates(rows: np.ndarray) -> np.ndarray:
+    """Reorder rows of three gates, (3H, ...), from z, r, h to r, z, n, or back."""
+    first, second, candidate = np.split(rows, 3)
+    return np.concatenate([second, first, candidate])
+
+
+def array_of(variable: Any) -> np.ndarray:
+    """Return a copy of a variable's or a tensor's values."""
+    # A variable itself would be converted the way that NumPy 2 warns of.
+    tensor = keras.ops.convert_to_tensor(variable)
+    return np.array(keras.ops.convert_to_numpy(tensor))
+
+
+def run(layer: Any, x: np.ndarray) -> np.ndarray:
+    """Return the results of a layer or model, the first of several."""
+    results = layer(keras.ops.convert_to_tensor(x), training=False)
+    return array_of(results[0] if isinstance(results, (tuple, list)) else results)
