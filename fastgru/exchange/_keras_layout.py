@@ -5,6 +5,7 @@ Keras has the gates in the order z, r, h, and a weight as (inputs, 3H).
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import keras
@@ -31,9 +32,10 @@ def swap_gates(rows: np.ndarray) -> np.ndarray:
 
 def array_of(variable: Any) -> np.ndarray:
     """Return a copy of a variable's or a tensor's values."""
-    # A variable itself would be converted the way that NumPy 2 warns of.
-    tensor = keras.ops.convert_to_tensor(variable)
-    return np.array(keras.ops.convert_to_numpy(tensor))
+    with warnings.catch_warnings():
+        # On PyTorch Keras makes arrays in a way that NumPy 2 warns of.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return np.array(keras.ops.convert_to_numpy(variable))
 
 
 def run(layer: Any, x: np.ndarray) -> np.ndarray:

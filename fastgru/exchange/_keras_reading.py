@@ -62,12 +62,12 @@ def from_layer(layer: Any) -> GRU:
             "keras.Sequential"
         )
     _check_layer(layer)
-    part, *pooling = _RECURRENT[type(layer)](layer)
-    gru: GRU = part.make()
-    # As the layer may return final states only, what is compared is a network.
-    network = Network([gru, *(p.make() for p in pooling)], batch_first=True)
-    x = draw_steps(gru)
+    parts = _RECURRENT[type(layer)](layer)
+    # What is compared is a network, since the layer may return final states only.
+    network = Network([part.make() for part in parts], batch_first=True)
+    x = draw_steps(network)
     check_agreement(network, {"x": x}, (run(layer, x),), TOLERANCE)
+    gru: GRU = parts[0].make(batch_first=True)
     return gru
 
 
@@ -275,7 +275,6 @@ def _gru_part(gru: Any, state: dict[str, np.ndarray], *, bidirectional: bool) ->
         "input_size": weight.shape[1],
         "hidden_size": gru.units,
         "bias": gru.use_bias,
-        "batch_first": True,
         "bidirectional": bidirectional,
         "recurrent_dropout": float(gru.recurrent_dropout),
         "reset_after": gru.reset_after,

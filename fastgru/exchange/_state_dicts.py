@@ -226,11 +226,7 @@ def gru_part(state: Mapping[str, np.ndarray], suffix: str) -> Part:
 
 def _network(modules: list[dict[str, np.ndarray]], batch_first: bool) -> Network:
     parts = [_part(place, modules) for place in range(len(modules))]
-    layers = [
-        part.make(batch_first=batch_first) if part.layer is GRU else part.make()
-        for part in parts
-    ]
-    network = Network(layers, batch_first=batch_first)
+    network = Network([part.make() for part in parts], batch_first=batch_first)
     inputs = draw_steps(network)
     x = inputs.swapaxes(0, 1) if batch_first else inputs
     for part in parts:

@@ -46,14 +46,13 @@ def _arrays_of(module: Any, where: str) -> dict[str, np.ndarray]:
     return {name: tensor.cpu().numpy() for name, tensor in state.items()}
 
 
-def _gru_part(module: Any, batch_first: bool, where: str) -> Part:
+def _gru_part(module: Any, where: str) -> Part:
     state = _arrays_of(module, where)
     settings = {
         "input_size": module.input_size,
         "hidden_size": module.hidden_size,
         "num_layers": module.num_layers,
         "bias": module.bias,
-        "batch_first": batch_first,
         "dropout": float(module.dropout),
         "bidirectional": module.bidirectional,
         "dtype": _dtype_of(state),
@@ -67,7 +66,7 @@ def _dtype_of(state: Mapping[str, np.ndarray]) -> np.dtype:
 
 def from_gru(module: Any, batch_first: bool | None) -> GRU:
     batch_first = module.batch_first if batch_first is None else batch_first
-    gru: GRU = _gru_part(module, batch_first, "the GRU").make()
+    gru: GRU = _gru_part(module, "the GRU").make(batch_first=batch_first)
     x, h_0 = draw_steps(gru), draw_states(gru)
     same_axes = batch_first == module.batch_first
     output, h_n = run_module(
@@ -101,7 +100,7 @@ def from_chain(module: Any, batch_first: bool | None, drop_softmax: bool) -> Net
         )
     own = axes.pop() if axes else bool(getattr(module, "batch_first", batch_first))
     batch_first = own if batch_first is None else batch_first
-    parts = _parts(modules, batch_first)
+    parts = _parts(modules)
     network = Network([part.make() for part in parts], batch_first=batch_first)
     # PyTorch's Sequential cannot hand on what a GRU returns.
     runs = TorchNetwork([_copy_to_run(m) for m in modules], batch_first=own).eval()
@@ -132,14 +131,14 @@ def _without_softmax(modules: list[Any], drop_softmax: bool) -> list[Any]:
     return modules[:-1]
 
 
-def _parts(modules: Iterable[Any], batch_first: bool) -> list[Part]:
+def _parts(modules: Iterable[Any]) -> list[Part]:
     """Return the layers of a chain of modules, or say which has none."""
     activations = {nn.ReLU: "relu", nn.Tanh: "tanh", nn.Sigmoid: "logistic"}
     readers: dict[type, Callable[[Any, str], Part]] = {
         nn.Linear: _linear_part,
         nn.Embedding: _embedding_part,
         nn.Dropout: lambda module, _: Part(Dropout, {"rate": float(module.p)}, {}),
-        nn.GRU: lambda module, where: _gru_part(module, batch_first, where),
+        nn.GRU: _gru_part,
         TorchPooling: _pooling_part,
     }
     parts: list[Part] = []

@@ -124,9 +124,8 @@ def to_keras(model: Any) -> Any:
     with, as with :func:`from_keras`.
 
     There are no lengths in Keras but masks, (B, T), True at valid steps:
-    ``layer(x, mask=mask)``.  With one the final states of a ``GRU`` or ``Bidirectional``
-    and the mean are those of fastgru; the maximum does not heed masks, and outputs past
-    the end of a sequence are not 0.
+    ``layer(x, mask=mask)``.  With one, final states and the mean are those of fastgru;
+    the maximum does not heed masks, and outputs past the end of a sequence are not 0.
 
     With ``reset_after=False`` Keras has one bias, to which the two of a gate are added.
     Dropout, which acts in training only, draws a mask per step in Keras.
