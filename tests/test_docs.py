@@ -14,6 +14,7 @@ import fastgru.losses
 import fastgru.optimizers
 import fastgru.plotting
 import fastgru.training
+from keras_models import import_keras
 
 ROOT = Path(__file__).parents[1]
 MODULES = (
@@ -45,8 +46,17 @@ def draw_without_a_screen():
     pyplot.close("all")
 
 
+def provide(name):
+    """Skip what shows an optional package that is missing; set Keras up."""
+    if "keras" in name:
+        import_keras()
+    if "torch" in name:
+        pytest.importorskip("torch", reason="examples of PyTorch: it is not installed")
+
+
 @pytest.mark.parametrize("documented", DOCUMENTED, ids=lambda value: value.__name__)
 def test_docstring_has_examples_that_run(documented):
+    provide(documented.__name__)
     tests = doctest.DocTestFinder(recurse=False).find(documented, globs={})
     (test,) = tests
     assert test.examples
@@ -70,6 +80,8 @@ def test_docstring_has_examples_that_run(documented):
         "guide/layers.rst",
         "guide/determinism.rst",
         "guide/training.rst",
+        "guide/exchange_torch.rst",
+        "guide/exchange_keras.rst",
         "math/conventions.rst",
     ],
 )
@@ -77,6 +89,7 @@ def test_page_runs(page):
     file = ROOT / "docs" / page
     if not file.exists():
         pytest.skip("the documentation is not part of an installed package")
+    provide(page)
     assert doctest.testfile(str(file), module_relative=False).failed == 0
 
 

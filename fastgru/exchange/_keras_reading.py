@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,8 @@ def load(path: Path) -> Any:
         )
     if not path.is_file():
         raise FileNotFoundError(f"no file at {path}")
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path} is damaged or not a file that Keras 3 wrote")
     return keras.models.load_model(path, compile=False, safe_mode=True)
 
 

@@ -354,8 +354,19 @@ def test_a_file_that_wants_to_run_code_is_refused(keras, tmp_path):
     model = sequential(keras, layers.GRU(H), layers.Lambda(lambda x: 2 * x))
     path = tmp_path / "model.keras"
     model.save(path)
-    with pytest.raises(Exception, match="(?i)safe_mode|lambda"):
+    with pytest.raises(ValueError, match="`Lambda` layer .*disallowed by default"):
         from_keras(path)
+
+
+@FILES
+def test_damaged_files_are_refused(keras, tmp_path):
+    path = tmp_path / "model.keras"
+    sequential(keras, keras.layers.GRU(H)).save(path)
+    content = path.read_bytes()
+    for part in (b"", b"nothing of the kind", content[: len(content) // 2]):
+        path.write_bytes(part)
+        with pytest.raises(ValueError, match=r"model\.keras is damaged or not a file"):
+            from_keras(path)
 
 
 def test_other_files_are_refused(tmp_path):
