@@ -122,8 +122,9 @@ class TorchNetwork(nn.Module):
         Raises
         ------
         ValueError
-            If a length does not fit.
+            If x has other axes, or a length does not fit.
         """
+        self._check_axes(x)
         axis = 1 if self.batch_first else 0
         valid = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
         if lengths is not None:
@@ -135,7 +136,7 @@ class TorchNetwork(nn.Module):
         final, per_step = None, True
         for module in self._modules.values():
             if isinstance(module, nn.GRU):
-                x, final = self._run_gru(module, x, lengths, valid)
+                x, final = _run_gru(module, x, lengths)
             elif isinstance(module, Pooling):
                 x, final, per_step = module(x, valid, axis, final), None, False
             elif isinstance(module, (nn.Dropout, nn.Identity)):
@@ -143,6 +144,17 @@ class TorchNetwork(nn.Module):
             else:
                 x, final = module(x), None
         return x.masked_fill(~valid.unsqueeze(-1), 0) if per_step else x
+
+    def _check_axes(self, x: Any) -> None:
+        # PyTorch's GRU takes fewer axes for a single sequence, which is not meant here.
+        tokens = any(isinstance(m, nn.Embedding) for m in self._modules.values())
+        expected = ("B", "T") if self.batch_first else ("T", "B")
+        expected = expected if tokens else (*expected, "I")
+        if x.dim() != len(expected):
+            raise ValueError(
+                f"x must have the axes ({', '.join(expected)}), got shape "
+                f"{tuple(x.shape)}"
+            )
 
     def _check_lengths(self, lengths: Any, x: Any) -> Any:
         lengths = torch.as_tensor(lengths, device=x.device)
@@ -158,25 +170,23 @@ class TorchNetwork(nn.Module):
             )
         return lengths
 
-    def _run_gru(
-        self, gru: nn.GRU, x: Any, lengths: Any, valid: Any
-    ) -> tuple[Any, Any]:
-        """Return the states after all steps and the last layer's final states."""
-        if lengths is None:
-            states, h_n = gru(x)
-        else:
-            form = {"batch_first": gru.batch_first}
-            n_steps = x.shape[1 if gru.batch_first else 0]
-            # PyTorch packs no sequence without steps; what it makes of one is dropped.
-            packed = pack_padded_sequence(
-                x, lengths.clamp(min=1).cpu(), enforce_sorted=False, **form
-            )
-            packed, h_n = gru(packed)
-            states, _ = pad_packed_sequence(packed, total_length=n_steps, **form)
-            states = states.masked_fill(~valid.unsqueeze(-1), 0)
-            h_n = h_n.masked_fill((lengths == 0).unsqueeze(-1), 0)
-        directions = 2 if gru.bidirectional else 1
-        return states, torch.cat(list(h_n[-directions:]), dim=-1)
+
+def _run_gru(gru: nn.GRU, x: Any, lengths: Any) -> tuple[Any, Any]:
+    """Return the states after all steps and the last layer's final states."""
+    if lengths is None:
+        states, h_n = gru(x)
+    else:
+        form = {"batch_first": gru.batch_first}
+        n_steps = x.shape[1 if gru.batch_first else 0]
+        # PyTorch packs no sequence without steps; what it makes of one is left out
+        # by whoever looks at valid steps.
+        packed = pack_padded_sequence(
+            x, lengths.clamp(min=1).cpu(), enforce_sorted=False, **form
+        )
+        packed, h_n = gru(packed)
+        states, _ = pad_packed_sequence(packed, total_length=n_steps, **form)
+    directions = 2 if gru.bidirectional else 1
+    return states, torch.cat(list(h_n[-directions:]), dim=-1)
 
 
 def run_module(module: Any, *arguments: np.ndarray) -> Any:

@@ -322,6 +322,18 @@ def test_a_network_goes_and_comes(kind, batch_first):
     assert_agree("and back", from_keras(model)(x.swapaxes(0, 1)), expected)
 
 
+def test_dropout_leaves_the_final_states_of_both_directions(rng):
+    layers = [fastgru.GRU(I, H, bidirectional=True), fastgru.Dropout(0.5)]
+    network = fastgru.Network([*layers, fastgru.Pooling("last")], batch_first=True)
+    model = to_keras(network)
+    assert [type(layer).__name__ for layer in model.layers] == [
+        "Bidirectional",
+        "Dropout",
+    ]
+    x = draw(rng, B, T, I)
+    assert_agree("states", network(x), run(model, x))
+
+
 def test_a_network_of_float64_goes(rng):
     network = make_network("last")
     model = to_keras(network)

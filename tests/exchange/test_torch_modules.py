@@ -324,6 +324,16 @@ def test_padding_is_not_read(how, rng):
         assert parameter.grad.abs().max() > 0, name
 
 
+def test_dropout_leaves_the_final_states_of_both_directions(rng):
+    layers = [fastgru.GRU(I, H, bidirectional=True), fastgru.Dropout(0.5)]
+    network = fastgru.Network([*layers, fastgru.Pooling("last")])
+    x, lengths = draw(rng, T, B, I), np.array(LENGTHS)
+    module = to_torch(network)
+    assert_agree("states", run(module, x, lengths), network(x, lengths))
+    module.train()
+    assert 0 < (module(torch.tensor(x)) == 0).sum() < B * 2 * H
+
+
 def test_padding_tokens_may_be_anything():
     network = fastgru.Network([fastgru.Embedding(7, I), fastgru.GRU(I, H)])
     tokens = np.full((T, B), -1)
@@ -364,6 +374,17 @@ def test_lengths_that_do_not_fit_are_refused(lengths):
     module = to_torch(fastgru.Network([fastgru.GRU(I, H)]))
     with pytest.raises(ValueError, match="lengths must"):
         module(torch.zeros(T, B, I), lengths)
+
+
+def test_inputs_of_other_axes_are_refused():
+    network = fastgru.Network([fastgru.GRU(I, H)], batch_first=True)
+    for shape in ((T, I), (B, T, I, 1)):
+        with pytest.raises(ValueError, match=r"axes \(B, T, I\), got shape"):
+            to_torch(network)(torch.zeros(shape))
+    network = fastgru.Network([fastgru.Embedding(7, I), fastgru.GRU(I, H)])
+    for shape in ((T,), (T, B, 1)):
+        with pytest.raises(ValueError, match=r"axes \(T, B\), got shape"):
+            to_torch(network)(torch.zeros(shape, dtype=torch.int64))
 
 
 # -- estimators --
@@ -853,7 +874,9 @@ def test_small_differences_of_large_numbers_are_no_false_alarm(monkeypatch):
     with torch.no_grad():
         modules[0].bias.add_(300)
         modules[1].weight[:, 200:] = -modules[1].weight[:, :200]
+    numpys = np.random.mtrand._rand.get_state()[1]
     from_torch(modules)
+    assert np.array_equal(np.random.mtrand._rand.get_state()[1], numpys)
     # It would be one, were not asked what rounding does to the results.
     monkeypatch.setattr(_self_check, "_LARGEST_ROUNDING", 0.0)
     with pytest.raises(RuntimeError, match="the two models disagree"):
