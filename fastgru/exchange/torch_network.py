@@ -148,11 +148,10 @@ class TorchNetwork(nn.Module):
     def _check_axes(self, x: Any) -> None:
         # PyTorch's GRU takes fewer axes for a single sequence, which is not meant here.
         tokens = any(isinstance(m, nn.Embedding) for m in self._modules.values())
-        expected = ("B", "T") if self.batch_first else ("T", "B")
-        expected = expected if tokens else (*expected, "I")
-        if x.dim() != len(expected):
+        if x.dim() != (2 if tokens else 3):
+            axes = "B, T" if self.batch_first else "T, B"
             raise ValueError(
-                f"x must have the axes ({', '.join(expected)}), got shape "
+                f"x must have the axes ({axes}{'' if tokens else ', I'}), got shape "
                 f"{tuple(x.shape)}"
             )
 
