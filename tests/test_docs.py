@@ -15,6 +15,7 @@ import fastgru.losses
 import fastgru.optimizers
 import fastgru.plotting
 import fastgru.training
+from keras_models import import_keras
 
 ROOT = Path(__file__).parents[1]
 MODULES = (
@@ -47,15 +48,19 @@ def draw_without_a_screen():
     pyplot.close("all")
 
 
-# What the examples of some need that fastgru itself does not.
-NEEDED = {fastgru.exchange.register_converters: "skl2onnx"}
+def provide(name):
+    """Skip what shows an optional package that is missing; set Keras up."""
+    if "keras" in name:
+        import_keras()
+    if "torch" in name:
+        pytest.importorskip("torch", reason="examples of PyTorch: it is not installed")
+    if name == "register_converters":
+        pytest.importorskip("skl2onnx", reason="examples: skl2onnx is not installed")
 
 
 @pytest.mark.parametrize("documented", DOCUMENTED, ids=lambda value: value.__name__)
 def test_docstring_has_examples_that_run(documented):
-    if documented in NEEDED:
-        package = NEEDED[documented]
-        pytest.importorskip(package, reason=f"examples: {package} is not installed")
+    provide(documented.__name__)
     tests = doctest.DocTestFinder(recurse=False).find(documented, globs={})
     (test,) = tests
     assert test.examples
@@ -81,6 +86,8 @@ def test_docstring_has_examples_that_run(documented):
         "guide/determinism.rst",
         "guide/exchange_onnx.rst",
         "guide/training.rst",
+        "guide/exchange_torch.rst",
+        "guide/exchange_keras.rst",
         "math/conventions.rst",
     ],
 )
@@ -88,6 +95,7 @@ def test_page_runs(page):
     file = ROOT / "docs" / page
     if not file.exists():
         pytest.skip("the documentation is not part of an installed package")
+    provide(page)
     assert doctest.testfile(str(file), module_relative=False).failed == 0
 
 

@@ -7,7 +7,8 @@ import pytest
 
 import fastgru
 
-HEAVY = {"llvmlite", "matplotlib", "numba", "numpy", "scipy", "sklearn", "torch"}
+HEAVY = {"llvmlite", "matplotlib", "numba", "numpy", "scipy", "sklearn"}
+OPTIONAL = {"keras", "onnx", "tensorflow", "torch"}
 
 
 def run_python(code):
@@ -36,7 +37,7 @@ def modules_after(code):
 def test_heavy_packages_are_not_loaded(code):
     loaded = modules_after(code)
     assert "fastgru" in loaded
-    assert loaded.isdisjoint(HEAVY)
+    assert loaded.isdisjoint(HEAVY | OPTIONAL)
 
 
 def test_a_layer_is_made_without_scikit_learn_and_compiled_code():
@@ -51,6 +52,11 @@ assert "scipy.linalg" not in sys.modules
 """
     )
     assert loaded.isdisjoint({"sklearn", "matplotlib"})
+
+
+def test_no_other_framework_is_loaded():
+    loaded = modules_after("import fastgru.exchange; from fastgru import exchange")
+    assert loaded.isdisjoint(OPTIONAL)
 
 
 def test_plotting_is_loaded_without_matplotlib():

@@ -1,0 +1,57 @@
+"""What conversions are made from and of: layers yet to be made, networks of models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastgru.layers.gru import GRU
+from fastgru.layers.gru_cell import GRUCell
+from fastgru.layers.network import Network
+
+
+class Part(NamedTuple):
+    """A layer that another framework's settings and arrays describe."""
+
+    layer: Any  # the class
+    settings: dict[str, Any]
+    state: Mapping[str, np.ndarray]
+
+    def make(self, **more: Any) -> Any:
+        """Return the layer; ``more`` are further settings."""
+        seed = {"random_state": 0} if self.layer._draws else {}
+        made = self.layer(**self.settings, **more, **seed)
+        made.load_state_dict(self.state)
+        return made
+
+
+def exchangeable(model: Any) -> GRU | GRUCell | Network:
+    """Return what a model computes with: a layer as it is, a network, an estimator's.
+
+    The network of an estimator is batch-first, as its sequences are.
+
+    Raises
+    ------
+    TypeError
+        If it is none of these.
+    sklearn.exceptions.NotFittedError
+        If an estimator is not fitted.
+    """
+    if isinstance(model, (GRU, GRUCell, Network)):
+        return model
+    from sklearn.utils.validation import check_is_fitted
+
+    from fastgru.estimators._base import GRUEstimator
+
+    if not isinstance(model, GRUEstimator):
+        kind = type(model)
+        raise TypeError(
+            "expected a GRU, GRUCell, Network, GRUClassifier, GRURegressor or "
+            f"GRUTransformer, got {kind.__module__}.{kind.__qualname__}"
+        )
+    check_is_fitted(model)
+    # Of a transformer the part whose outputs users get.
+    network = getattr(model, "_encoder", model._network)
+    return Network(network.layers, batch_first=True)
