@@ -21,6 +21,7 @@ from fastgru.layers.dropout import Dropout
 from fastgru.layers.embedding import Embedding
 from fastgru.layers.gru import GRU
 from fastgru.layers.network import Network
+from fastgru.layers.one_hot import OneHot
 from fastgru.layers.pooling import Pooling
 
 _POOLINGS = {"mean": kl.GlobalAveragePooling1D, "max": kl.GlobalMaxPooling1D}
@@ -46,6 +47,11 @@ def to_model(network: Network) -> Any:
             made += _recurrent(layer, final_only=_is_pooled_to_last(network, place))
         elif isinstance(layer, Pooling):
             made += _pooling(network, place, name)
+        elif isinstance(layer, OneHot):
+            raise ValueError(
+                f"{name} has no counterpart among Keras's layers; convert to PyTorch "
+                "or ONNX, or train with an Embedding"
+            )
         else:
             made.append(_by_rows(layer, network.dtype.name))
     model = _sequential(made, network._input.n_features, network.dtype)

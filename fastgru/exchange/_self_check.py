@@ -14,6 +14,7 @@ from fastgru.layers.embedding import Embedding
 from fastgru.layers.gru import GRU
 from fastgru.layers.gru_cell import GRUCell
 from fastgru.layers.network import Network
+from fastgru.layers.one_hot import OneHot
 
 Results = tuple[np.ndarray, ...]
 
@@ -50,9 +51,9 @@ def draw_steps(
     if isinstance(model, GRU):
         return draw((*axes, model.input_size), model.dtype)
     first = model.layers[0]
-    if isinstance(first, Embedding):
+    if isinstance(first, (Embedding, OneHot)):
         return np.random.default_rng(0).integers(first.n_tokens, size=axes)
-    assert model._input.n_features is not None  # as there is no Embedding
+    assert model._input.n_features is not None  # as there are no tokens
     return draw((*axes, model._input.n_features), model.dtype)
 
 

@@ -17,6 +17,7 @@ from fastgru.exchange._self_check import (
     draw_step,
     draw_steps,
 )
+from fastgru.exchange.torch_network import OneHot as TorchOneHot
 from fastgru.exchange.torch_network import Pooling as TorchPooling
 from fastgru.exchange.torch_network import TorchNetwork, run_module
 from fastgru.layers.dense import Dense
@@ -25,6 +26,7 @@ from fastgru.layers.embedding import Embedding
 from fastgru.layers.gru import GRU
 from fastgru.layers.gru_cell import GRUCell
 from fastgru.layers.network import Network
+from fastgru.layers.one_hot import OneHot
 from fastgru.layers.pooling import Pooling
 
 
@@ -139,6 +141,7 @@ def _parts(modules: Iterable[Any]) -> list[Part]:
         nn.Embedding: _embedding_part,
         nn.Dropout: lambda module, _: Part(Dropout, {"rate": float(module.p)}, {}),
         nn.GRU: _gru_part,
+        TorchOneHot: _one_hot_part,
         TorchPooling: _pooling_part,
     }
     parts: list[Part] = []
@@ -203,6 +206,11 @@ def _embedding_part(module: Any, where: str) -> Part:
         "dtype": _dtype_of(state),
     }
     return Part(Embedding, settings, state)
+
+
+def _one_hot_part(module: Any, where: str) -> Part:
+    dtype = str(module.dtype).removeprefix("torch.")
+    return Part(OneHot, {"n_tokens": module.n_tokens, "dtype": dtype}, {})
 
 
 def _pooling_part(module: Any, where: str) -> Part:

@@ -16,6 +16,7 @@ from fastgru.exchange._self_check import (
     draw_step,
     draw_steps,
 )
+from fastgru.exchange.torch_network import OneHot as TorchOneHot
 from fastgru.exchange.torch_network import Pooling as TorchPooling
 from fastgru.exchange.torch_network import TorchNetwork, run_module
 from fastgru.layers.dense import Dense
@@ -24,6 +25,7 @@ from fastgru.layers.embedding import Embedding
 from fastgru.layers.gru import GRU
 from fastgru.layers.gru_cell import GRUCell
 from fastgru.layers.network import Network
+from fastgru.layers.one_hot import OneHot
 from fastgru.layers.pooling import Pooling
 
 
@@ -103,6 +105,8 @@ def _modules_of(layer: Any, where: str, batch_first: bool) -> list[Any]:
     if isinstance(layer, Embedding):
         embedding = nn.Embedding(layer.n_tokens, layer.embedding_dim, dtype=dtype)
         return [_load(embedding, state)]
+    if isinstance(layer, OneHot):
+        return [TorchOneHot(layer.n_tokens, dtype)]
     if isinstance(layer, Pooling):
         pooling = TorchPooling(layer.how, layer.n_features, dtype)
         names = {"weight": "score_weight"}

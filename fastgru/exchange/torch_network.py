@@ -77,6 +77,29 @@ class Pooling(nn.Module):
         return x.gather(axis, places.unsqueeze(axis)).squeeze(axis)
 
 
+class OneHot(nn.Module):
+    """Features of which one is 1, from tokens.
+
+    Parameters
+    ----------
+    n_tokens : int
+    dtype : torch.dtype
+        Of the features.
+    """
+
+    def __init__(self, n_tokens: int, dtype: Any) -> None:
+        super().__init__()
+        self.n_tokens, self.dtype = n_tokens, dtype
+
+    def extra_repr(self) -> str:
+        """Say how many tokens there are."""
+        return str(self.n_tokens)
+
+    def forward(self, x: Any) -> Any:
+        """Make features, with an axis more than the tokens have."""
+        return nn.functional.one_hot(x, self.n_tokens).to(self.dtype)
+
+
 class TorchNetwork(nn.Module):
     """Modules one after the other, as a ``fastgru.Network`` runs its layers.
 
@@ -108,7 +131,7 @@ class TorchNetwork(nn.Module):
         Parameters
         ----------
         x : Tensor of shape (T, B, I) or, with ``batch_first``, (B, T, I)
-            Input; behind an Embedding tokens, of shape (T, B) or (B, T).
+            Input; behind an Embedding or OneHot tokens, of shape (T, B) or (B, T).
         lengths : Tensor or array-like of int of shape (B,), default=None
             Number of valid steps of each sequence, in any order, from 0 to T; None
             means T.
@@ -147,7 +170,8 @@ class TorchNetwork(nn.Module):
 
     def _check_axes(self, x: Any) -> None:
         # PyTorch's GRU takes fewer axes for a single sequence, which is not meant here.
-        tokens = any(isinstance(m, nn.Embedding) for m in self._modules.values())
+        kinds = (nn.Embedding, OneHot)
+        tokens = any(isinstance(m, kinds) for m in self._modules.values())
         if x.dim() != (2 if tokens else 3):
             axes = "B, T" if self.batch_first else "T, B"
             raise ValueError(

@@ -291,7 +291,8 @@ def test_a_softmax_at_the_end_can_be_left_out(keras, kind, rng):
 
 
 # What Keras has no layer for is tested below.
-KINDS = [kind for kind in LAYERS if kind not in ("attention", "last of steps")]
+REFUSED = ("attention", "last of steps", "one-hot", "one-hot by step")
+KINDS = [kind for kind in LAYERS if kind not in REFUSED]
 
 
 def in_float32(network, batch_first):
@@ -720,6 +721,8 @@ def test_pooling_that_keras_lacks_is_refused():
     message = r"layer 2, Pooling.*last step of a layer that is no GRU"
     with pytest.raises(ValueError, match=message):
         to_keras(make_network("last of steps"))
+    with pytest.raises(ValueError, match="layer 0, OneHot.* no counterpart"):
+        to_keras(make_network("one-hot"))
 
 
 def test_a_backend_without_float64_is_noticed(monkeypatch):
