@@ -130,6 +130,22 @@ class Network(Parametrized):
             layer._bind(parameters.part(f"{number}."))
         self._stages = _stages(self.layers)
 
+    @classmethod
+    def _sharing(cls, layers: Iterable[Layer], parameters: ParameterSet) -> Network:
+        """Return a network of the first layers of another, itself and not copies.
+
+        parameters : of the other network
+        """
+        network = cls.__new__(cls)
+        network._configure(list(layers), False)
+        shapes = dict(network._shapes())
+        end = parameters.place(list(shapes)).stop
+        network._parameters = ParameterSet(
+            shapes, parameters.dtype, parameters.flat[:end]
+        )
+        network._stages = _stages(network.layers)
+        return network
+
     def __repr__(self) -> str:
         layers = ", ".join(repr(layer) for layer in self.layers)
         return f"Network([{layers}], batch_first={self.batch_first})"

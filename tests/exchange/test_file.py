@@ -313,7 +313,7 @@ def test_paths_may_be_text(path, as_text):
 @pytest.mark.parametrize("model", [None, {"a": 1}, LinearRegression()], ids=repr)
 def test_other_objects_are_refused(path, model):
     name = type(model).__name__
-    message = rf"expected a layer, a Network, or a GRUClassifier, .*, got .*\.{name}"
+    message = rf"expected a layer, a Network, a GRUClassifier, .*, got .*\.{name}"
     with pytest.raises(TypeError, match=message):
         fastgru.save(model, path)
     assert not path.exists()
@@ -339,8 +339,6 @@ def test_unfitted_estimators_are_refused(path):
 def test_a_missing_file_is_named(path):
     with pytest.raises(FileNotFoundError, match="no model file at .*model.safetensors"):
         fastgru.load(path)
-    with pytest.raises(FileNotFoundError, match="no model file"):
-        fastgru.load(path.parent)
 
 
 def test_a_missing_folder_is_an_error(path):
@@ -408,7 +406,7 @@ def rewrite(path, change):
     """Change a file's description and give it the right digest."""
     from safetensors import safe_open
 
-    from fastgru.exchange.container import _digest
+    from fastgru.exchange.container import digest_of
 
     tensors = load_file(path)
     with safe_open(path, framework="numpy") as file:
@@ -416,7 +414,7 @@ def rewrite(path, change):
     description = json.loads(header["model"])
     change(description)
     text = json.dumps(description)
-    header |= {"model": text, "digest": _digest(text, tensors)}
+    header |= {"model": text, "digest": digest_of(text, tensors)}
     save_file(tensors, path, metadata=header)
 
 
