@@ -343,13 +343,18 @@ def _digest(text: str, described: Mapping[str, Any], blocks: Any) -> str:
     described : dtype and shape of each array
     blocks : of an array's name gives the array's bytes, in pieces
     """
-    digest = hashlib.sha256(text.encode())
+    digest = hashlib.sha256(_bytes(text))
     for name in sorted(described):
         dtype, shape = described[name]
-        digest.update(f"{name} {dtype} {shape}".encode())
+        digest.update(_bytes(f"{name} {dtype} {shape}"))
         for block in blocks(name):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _bytes(text: str) -> bytes:
+    # JSON can name halves of letters, which are no UTF-8.
+    return text.encode("utf-8", "surrogatepass")
 
 
 # -- writing ---------------------------------------------------------------------------
