@@ -280,15 +280,36 @@ def change_description(rng, content, others):
     return join(header, data)
 
 
-def forge(rng, content, others):
-    """Change the description and the arrays, and put the right digest to them."""
-    from safetensors.numpy import save
-
+def read(content):
+    """Return the arrays and the description of a file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model")
         path.write_bytes(content)
         tensors, text = read_container(path, FORMAT, "fastgru.save")
-    description = json.loads(text)
+    return tensors, json.loads(text)
+
+
+def graft(rng, description, other):
+    """Give a description a part of another; return whether its arrays go along."""
+    keys = [key for key in description if key in other]
+    names = [key for key in keys if key != "class"]
+    chosen = rng.sample(names, rng.randint(0, len(names)))
+    if rng.random() < 0.3:
+        chosen.append("class")
+    for key in chosen:
+        description[key] = other[key]
+    return "network" in chosen or "layers" in chosen
+
+
+def forge(rng, content, others):
+    """Change the description and the arrays, and put the right digest to them."""
+    from safetensors.numpy import save
+
+    tensors, description = read(content)
+    if rng.random() < 0.3:
+        other_tensors, other = read(rng.choice(others))
+        if graft(rng, description, other):
+            tensors = other_tensors
     for _ in range(rng.choice([0, 1, 1, 1, 2, 4])):
         change_value(rng, description)
     if tensors and rng.random() < 0.3:
