@@ -223,7 +223,9 @@ def change_value(rng, value):
     if action < 0.5:
         parent[key] = copy.deepcopy(rng.choice(JUNK))
     elif action < 0.6 and isinstance(parent[key], (int, float)):
-        parent[key] += rng.choice([-1, 1, 0.5, 1000])
+        # Halves only where there may be fractions: junk holds integers beyond floats.
+        more = [0.5] if isinstance(parent[key], float) else []
+        parent[key] += rng.choice([-1, 1, 1000, *more])
     elif action < 0.7:
         del parent[key]
     elif action < 0.8 and isinstance(parent, dict):

@@ -318,9 +318,13 @@ def test_arrays_of_every_shape_are_read_in_blocks(path, shape, rng):
     assert text == "text"
 
 
-def test_what_could_not_be_read_is_not_written(path):
+def test_what_could_not_be_read_is_not_written(path, monkeypatch):
     write_container(path, "some-1", {}, "before")
     before = path.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr("fastgru.exchange.container._LONGEST_HEADER", 1000)
+        with pytest.raises(ValueError, match="does not fit into a file"):
+            write_container(path, "some-1", {}, "x" * 1000)
     with pytest.raises(ValueError, match="lists too much for a file of"):
         write_container(path, "some-1", {}, "[]," * 10**6)
     assert path.read_bytes() == before

@@ -253,6 +253,7 @@ def take_layers(*numbers):
         ),
         ("numbers", put_classes([0, True], "<i8"), "class of type <i8 is"),
         ("numbers", put_classes([0, 1.5], "<i8"), "class of type <i8 is"),
+        ("classifier", put([["a", "b"]], "task", "classes"), "labels and their type"),
         ("classifier", put([], "fitted", "losses"), "0 losses"),
         ("classifier", put([1], "fitted", "losses"), "must hold only float, got 1"),
         ("classifier", put([0.5] * 9, "fitted", "scores"), "1 losses and 9 scores"),
