@@ -7,6 +7,7 @@
 #   make test-oldest  all tests on the oldest supported versions of the dependencies
 #   make soak         everything at once, from threads and forked children, 10 minutes
 #   make kill         fits killed at 50 random moments, and gone on with
+#   make fuzz         10,000 damaged and forged model files
 #   make bench        the benchmarks (BENCH=name to choose some)
 #   make bench-quick  each of them once, to see that they run
 #   make bench-peers  beside other libraries (PEERS_ARGS="--quick", "--help" and so on)
@@ -20,6 +21,7 @@ BENCH ?= .
 PEERS_ARGS ?=
 SOAK_ARGS ?=
 KILL_ARGS ?=
+FUZZ_ARGS ?=
 
 BIN := .venv/bin
 OLDEST_BIN := .venv-oldest/bin
@@ -31,7 +33,7 @@ OLDEST := numba==0.61.0 numpy==1.24.4 safetensors==0.4.5 scikit-learn==1.6.0 tqd
 
 # Two installations into one environment must not run at the same time.
 .NOTPARALLEL:
-.PHONY: demo test test-oldest soak kill bench bench-quick bench-peers docs lint clean
+.PHONY: demo test test-oldest soak kill fuzz bench bench-quick bench-peers docs lint clean
 
 demo: .venv/stamp-plot
 	$(BIN)/fastgru demo
@@ -49,6 +51,9 @@ soak: .venv/stamp-test
 
 kill: .venv/stamp-test
 	$(BIN)/python tests/endurance/kill.py $(KILL_ARGS)
+
+fuzz: .venv/stamp-test
+	$(BIN)/python tests/endurance/fuzz.py $(FUZZ_ARGS)
 
 bench: .venv/stamp-bench
 	$(BIN)/asv machine --yes > /dev/null

@@ -1,6 +1,7 @@
 """The command ``fastgru``."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,6 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         warmup(arguments.purposes, dtype=arguments.dtype)
         return 0
+
+    if arguments.command == "convert":
+        return _convert(arguments.source, arguments.target)
 
     from fastgru._demo import run_demo
 
@@ -99,7 +103,37 @@ def make_parser() -> argparse.ArgumentParser:
         default="float32",
         help="type of parameters and inputs",
     )
+
+    convert = commands.add_parser(
+        "convert",
+        help="convert a model's file to one of another kind",
+        description=(
+            "Convert a model's file to one of another kind. The suffixes tell the "
+            "kinds: .safetensors (of fastgru; read as well of PyTorch), .pt and .pth "
+            "(a state dict of PyTorch), .keras and .onnx."
+        ),
+    )
+    convert.add_argument(
+        "source", type=Path, metavar="IN", help="file to read the model from"
+    )
+    convert.add_argument(
+        "target", type=Path, metavar="OUT", help="file to write; replaced if it exists"
+    )
     return parser
+
+
+def _convert(source: Path, target: Path) -> int:
+    """Convert a file, and say what was done, or in one line why it was not."""
+    from fastgru.exchange.convert import convert
+
+    try:
+        for line in convert(source, target):
+            print(line)
+    except (ImportError, OSError, TypeError, ValueError) as error:
+        message = " ".join(str(error).split())
+        print(f"fastgru convert: {message}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def _purpose(text: str) -> str:

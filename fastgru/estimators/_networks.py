@@ -119,10 +119,18 @@ def dropout(settings: dict[str, Any]) -> list[Layer]:
 
 
 def first_part(network: Network, *, pooled: bool) -> Network:
-    """Return a copy of the layers up to the last GRU, or to the pooling behind it."""
+    """Return the layers up to the last GRU, or to the pooling behind it."""
     kind = Pooling if pooled else GRU
     ends = [k for k, layer in enumerate(network.layers) if isinstance(layer, kind)]
-    return Network(network.layers[: ends[-1] + 1])
+    return Network._sharing(network.layers[: ends[-1] + 1], network._parameters)
+
+
+def encoder(network: Network, pooling: str) -> Network:
+    """Return what makes vectors: the network up to its pooling, or with this one."""
+    if any(isinstance(layer, Pooling) for layer in network.layers):
+        return first_part(network, pooled=True)
+    steps = first_part(network, pooled=False)
+    return Network._sharing([*steps.layers, Pooling(pooling)], network._parameters)
 
 
 def numbers_per_step(network: Network) -> int:

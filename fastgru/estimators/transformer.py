@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import type_of_target
 
 from fastgru.estimators._base import GRUEstimator
-from fastgru.estimators._networks import first_part
+from fastgru.estimators._networks import encoder
 from fastgru.estimators._targets import weights_of
 from fastgru.estimators._tasks import (
     Classes,
@@ -26,7 +26,6 @@ from fastgru.estimators._tasks import (
     is_multilabel,
 )
 from fastgru.layers.network import Network
-from fastgru.layers.pooling import Pooling
 from fastgru.losses import SquaredError
 from fastgru.sequences import SequenceForm, Sequences
 from fastgru.training.samples import NextSteps, Samples
@@ -264,7 +263,4 @@ class GRUTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, GRUEstim
         return not task.is_next_step
 
     def _own_fitted(self, task: Task, network: Network) -> dict[str, Any]:
-        if not task.is_next_step:
-            return {"_encoder": first_part(network, pooled=True)}
-        steps = first_part(network, pooled=False)
-        return {"_encoder": Network([*steps.layers, Pooling(self.pooling)])}
+        return {"_encoder": encoder(network, self.pooling)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +22,9 @@ class Part(NamedTuple):
 
     def make(self, **more: Any) -> Any:
         """Return the layer; ``more`` are further settings."""
-        seed = {"random_state": 0} if self.layer._draws else {}
+        # A seed, so that nothing is drawn from NumPy's global generator.
+        draws = "random_state" in signature(self.layer).parameters
+        seed = {"random_state": 0} if draws else {}
         made = self.layer(**self.settings, **more, **seed)
         made.load_state_dict(self.state)
         return made

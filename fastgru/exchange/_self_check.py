@@ -155,10 +155,8 @@ def _in_float64(model: Any) -> Any:
         return Network(layers, batch_first=model.batch_first)
     settings = model.settings()
     if "dtype" in settings:
-        settings["dtype"] = np.float64
-    if model._draws:
-        settings["random_state"] = 0  # so that NumPy's global generator stays
-    copy = type(model)(**settings)
-    state = model.state_dict()
-    copy.load_state_dict({name: w.astype(np.float64) for name, w in state.items()})
-    return copy
+        settings["dtype"] = "float64"
+    state = model.state_dict().items()
+    return type(model)._restored(
+        settings, {name: w.astype(np.float64) for name, w in state}
+    )

@@ -1,42 +1,62 @@
 """Models in files: safetensors for the numbers, JSON in its header for the rest.
 
 Loading runs no code from the file: it names one of a few classes known here, and its
-content is checked against a digest.
+content is checked against a digest.  The description is then checked as if there were
+none, since whoever can change a file can give it the right digest as well.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from fastgru.exchange._describing import LAYERS, describe
+from fastgru.exchange._estimator_plans import PipelinePlan, plan_estimator
+from fastgru.exchange._plans import (
+    ParametersPlan,
+    Plan,
+    check_tensors,
+    plan_layer,
+    plan_network,
+)
+from fastgru.exchange._values import take
+from fastgru.exchange.container import (
+    Tensor,
+    open_container,
+    parse_json,
+    shortened,
+    write_container,
+)
 
-from fastgru.exchange.container import read_container, write_container
-
-_FORMAT = "fastgru-1"
+FORMAT = "fastgru-1"
 
 
 def save(model: Any, path: str | os.PathLike[str]) -> None:
-    """Write a layer or a fitted estimator to a file.
+    """Write a layer, a fitted estimator or a pipeline to a file.
 
     The file appears whole or not at all: an interruption leaves what stood there
     before.
 
     Parameters
     ----------
-    model : layer, Network, GRUClassifier, GRURegressor or GRUTransformer
-        Estimators must be fitted.
+    model : layer, Network, fastgru estimator or Pipeline
+        Estimators (GRUClassifier, GRURegressor, GRUTransformer, SequenceScaler) must be
+        fitted, and so must the steps of a ``sklearn.pipeline.Pipeline``, which are all
+        such estimators or "passthrough".
     path : str or path-like
         Usually ending in ``.safetensors``.
 
     Raises
     ------
     TypeError
-        If the model is of another class, or a parameter or class label of a kind that a
-        file cannot hold.
+        If the model, or a step of a pipeline, is of another class, or a parameter or
+        class label of a kind that a file cannot hold.
+    ValueError
+        If a parameter that was set after ``fit`` is not a valid one or does not fit
+        what was fitted, or if a pipeline's steps do not fit one another.
     sklearn.exceptions.NotFittedError
         If an estimator is not fitted.
     OSError
@@ -45,7 +65,10 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     Notes
     -----
     A ``RandomState`` object as ``random_state`` is not kept; a number is.  Nor are
-    callbacks kept, and what ``partial_fit`` remembers of former gradients.
+    callbacks, a pipeline's ``memory``, a metadata request, and what ``partial_fit``
+    remembers of former gradients.
+
+    Numbers are not looked at: a model whose training has run into NaN is saved with it.
 
     Examples
     --------
@@ -60,9 +83,17 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     >>> bool((loaded["weight_hh_l0"] == saved["weight_hh_l0"]).all())
     True
     """
-    tensors, description = _describe(model)
+    arrays, description = describe(model)
     text = json.dumps(description, sort_keys=True)
-    write_container(Path(path), _FORMAT, tensors, text)
+    tensors = {name: Tensor(a.dtype, a.shape, 0) for name, a in arrays.items()}
+    n_bytes = len(text) + sum(tensor.nbytes for tensor in tensors.values())
+    try:  # so that there is no file that cannot be read
+        _plan(text, tensors, n_bytes)
+    except ValueError as error:
+        raise ValueError(f"this {type(model).__name__} cannot be saved: {error}") from (
+            error
+        )
+    write_container(Path(path), FORMAT, arrays, text)
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -74,7 +105,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     Returns
     -------
-    layer, Network, GRUClassifier, GRURegressor or GRUTransformer
+    layer, Network, fastgru estimator or Pipeline
         It gives the same bits as the one that was saved, on any CPU.
 
     Raises
@@ -82,7 +113,19 @@ def load(path: str | os.PathLike[str]) -> Any:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is damaged, or not one that ``save`` wrote.
+        If the file is damaged, not one that ``save`` wrote, or one of a newer fastgru;
+        the message names the file and what is wrong.
+    OSError
+        If the file cannot be read.
+
+    Notes
+    -----
+    A file is safe to load wherever it comes from: no code in it is run, and whatever it
+    says is checked before anything is made of it.  Until then loading takes no more
+    memory than twice the size of the file and 50 MB, whatever sizes the file names.
+
+    A digest tells of damage by accident.  It is no signature: whoever can write the
+    file can make it describe another model, even one that gives wrong results.
 
     Examples
     --------
@@ -96,222 +139,38 @@ def load(path: str | os.PathLike[str]) -> Any:
     4
     """
     path = Path(path)
-    tensors, text = read_container(path, _FORMAT, "fastgru.save")
-    try:
-        return _rebuild(json.loads(text), tensors, path)
-    except (KeyError, TypeError, MemoryError) as error:
-        raise ValueError(f"{path} does not describe a model: {error!r}") from error
+    with open_container(path, FORMAT, "fastgru.save") as container:
+        try:
+            plan = _plan(container.text, container.tensors, container.n_bytes)
+        except (OverflowError, RecursionError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} does not describe a model: {error}") from error
+        return plan.build(container)
 
 
-# -- what a model is made of --
+def _plan(text: str, tensors: Mapping[str, Tensor], n_bytes: int) -> Plan:
+    """Return the plan of the model that a text and arrays describe, all checked.
+
+    n_bytes : size of the file
+
+    Raises
+    ------
+    ValueError, TypeError, OverflowError, RecursionError
+        If they describe no model.
+    """
+    plan = _plan_model(parse_json(text), n_bytes)
+    check_tensors(plan, tensors)
+    return plan
 
 
-def _describe(model: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Return a model's tensors and the rest of it as JSON values."""
-    from sklearn.utils.validation import check_is_fitted
-
-    from fastgru.layers.network import Network
-
-    kind = type(model)
-    if kind in _layer_classes().values():
-        return model.state_dict(), _describe_layer(model)
-    if kind is Network:
-        return model.state_dict(), {"class": "Network", **_describe_network(model)}
-    if kind not in _estimator_classes().values():
-        raise TypeError(
-            "expected a layer, a Network, or a GRUClassifier, GRURegressor or "
-            f"GRUTransformer, got {kind.__module__}.{kind.__qualname__}"
-        )
-    check_is_fitted(model)
-    settings = model.get_params()
-    settings["callbacks"] = None
-    if isinstance(settings["random_state"], np.random.RandomState):
-        settings["random_state"] = None
-    network = model._network
-    description = {
-        "class": kind.__name__,
-        "settings": {name: _plain(name, value) for name, value in settings.items()},
-        "network": _describe_network(network),
-        "form": [model._form.kind, model._form.n_features_in],
-        "task": _describe_task(model._task),
-        "fitted": {name: _plain(name, getattr(model, name)) for name in _FITTED},
-    }
-    if hasattr(model, "feature_names_in_"):
-        names = [str(name) for name in model.feature_names_in_]
-        description["feature_names_in"] = names
-    return network.state_dict(), description
-
-
-def _estimator_classes() -> dict[str, Any]:
-    """Return the classes of estimators that a file may name."""
-    from fastgru.estimators import GRUClassifier, GRURegressor, GRUTransformer
-
-    classes = (GRUClassifier, GRURegressor, GRUTransformer)
-    return {estimator.__name__: estimator for estimator in classes}
-
-
-def _layer_classes() -> dict[str, Any]:
-    """Return the classes of layers that a file may name."""
-    from fastgru.layers.dense import Dense
-    from fastgru.layers.dropout import Dropout
-    from fastgru.layers.embedding import Embedding
-    from fastgru.layers.gru import GRU
-    from fastgru.layers.gru_cell import GRUCell
-    from fastgru.layers.one_hot import OneHot
-    from fastgru.layers.pooling import Pooling
-
-    classes = (Dense, Dropout, Embedding, GRU, GRUCell, OneHot, Pooling)
-    return {layer.__name__: layer for layer in classes}
-
-
-def _describe_layer(layer: Any) -> dict[str, Any]:
-    kind = type(layer)
-    if kind not in _layer_classes().values():
-        raise TypeError(
-            f"a file holds layers of fastgru, got {kind.__module__}.{kind.__qualname__}"
-        )
-    return {"class": type(layer).__name__, "settings": layer.settings()}
-
-
-def _describe_network(network: Any) -> dict[str, Any]:
-    layers = [_describe_layer(layer) for layer in network.layers]
-    return {"layers": layers, "batch_first": network.batch_first}
-
-
-def _rebuild_layer(description: dict[str, Any]) -> Any:
-    layer = _layer_classes()[description["class"]]
-    seed = {"random_state": 0} if layer._draws else {}
-    return layer(**description["settings"], **seed)
-
-
-def _rebuild_network(description: dict[str, Any]) -> Any:
-    from fastgru.layers.network import Network
-
-    layers = [_rebuild_layer(layer) for layer in description["layers"]]
-    return Network(layers, batch_first=description["batch_first"])
-
-
-def _describe_task(task: Any) -> dict[str, Any]:
-    from fastgru.estimators._tasks import Labels, Numbers
-
-    description: dict[str, Any] = {"class": type(task).__name__}
-    if isinstance(task, Numbers):
-        description["loss"] = [type(task.loss).__name__, vars(task.loss)]
-        description["n_targets"] = task.n_targets
-    elif isinstance(task, Labels):
-        description["n_labels"] = task.n_outputs
-    else:
-        description["classes"] = _describe_classes(task.classes)
-    return description
-
-
-def _rebuild_task(description: dict[str, Any]) -> Any:
-    from fastgru import losses
-    from fastgru.estimators._tasks import (
-        Classes,
-        Labels,
-        NextNumbers,
-        NextToken,
-        Numbers,
-    )
-
-    kind = description["class"]
-    if kind == "Labels":
-        return Labels(description["n_labels"])
-    of_numbers = {"Numbers": Numbers, "NextNumbers": NextNumbers}
-    if kind in of_numbers:
-        name, settings = description["loss"]
-        if name not in losses.__all__:
-            raise KeyError(name)
-        loss = getattr(losses, name)(**settings)
-        return of_numbers[kind](loss, description["n_targets"])
-    of_classes = {"Classes": Classes, "NextToken": NextToken}
-    return of_classes[kind](np.array(*description["classes"]))
-
-
-_FITTED = (
-    "n_features_in_",
-    "n_outputs_",
-    "out_activation_",
-    "n_iter_",
-    "t_",
-    "loss_curve_",
-    "loss_",
-    "best_loss_",
-    "validation_scores_",
-    "best_validation_score_",
-)
-
-
-def _rebuild(
-    description: dict[str, Any], tensors: dict[str, np.ndarray], path: Path
-) -> Any:
-    """Make the model that a file describes."""
-    from fastgru.sequences import SequenceForm
-    from fastgru.training.history import History
-
-    kind = description["class"]
-    if kind in _layer_classes():
-        layer = _rebuild_layer(description)
-        layer.load_state_dict(tensors)
-        return layer
+def _plan_model(description: Any, n_bytes: int) -> Plan:
+    if not isinstance(description, dict):
+        raise ValueError(f"expected an object, got {shortened(description)}")
+    kind = description.get("class")
+    if kind in LAYERS:
+        return ParametersPlan(plan_layer(description))
     if kind == "Network":
-        network = _rebuild_network(description)
-        network.load_state_dict(tensors)
-        return network
-    classes = _estimator_classes()
-    if kind not in classes:
-        raise ValueError(
-            f"{path} holds a {kind!r}, which this version of fastgru does not know"
-        )
-    settings = {name: _unplain(v) for name, v in description["settings"].items()}
-    model = classes[kind](**settings)
-    network = _rebuild_network(description["network"])
-    network.load_state_dict(tensors)
-    task = _rebuild_task(description["task"])
-    fitted = description["fitted"]
-    losses, scores = fitted["loss_curve_"], fitted["validation_scores_"] or []
-    model.__dict__.update(
-        _network=network,
-        _form=SequenceForm(*description["form"]),
-        _task=task,
-        _history=History(losses, scores, min(losses), max(scores, default=-math.inf)),
-        **fitted,
-        **model._own_fitted(task, network),
-    )
-    if "feature_names_in" in description:
-        model.feature_names_in_ = np.array(description["feature_names_in"], object)
-    return model
-
-
-def _plain(name: str, value: Any) -> Any:
-    """Return a value as JSON can hold it; ``_unplain`` gives it back."""
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, os.PathLike):
-        value = os.fspath(value)
-    if isinstance(value, list):
-        return [_plain(name, item) for item in value]
-    if isinstance(value, tuple):
-        return {"tuple": [_plain(name, item) for item in value]}
-    if isinstance(value, dict):
-        pairs = value.items()
-        return {"dict": [[_plain(name, k), _plain(name, v)] for k, v in pairs]}
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    raise TypeError(f"{name} of type {type(value).__name__} cannot be saved to a file")
-
-
-def _unplain(value: Any) -> Any:
-    if isinstance(value, dict):
-        if "tuple" in value:
-            return tuple(_unplain(item) for item in value["tuple"])
-        return {_unplain(key): _unplain(item) for key, item in value["dict"]}
-    return [_unplain(item) for item in value] if isinstance(value, list) else value
-
-
-def _describe_classes(classes: np.ndarray) -> list[Any]:
-    """Return class labels as a list and the dtype to read them back with."""
-    return [[_plain("class label", label) for label in classes], classes.dtype.str]
+        _, *parts = take(description, kind, "class", "layers", "batch_first")
+        return ParametersPlan(plan_network(*parts))
+    if kind == "Pipeline":
+        return PipelinePlan(description, n_bytes)
+    return plan_estimator(description, n_bytes)

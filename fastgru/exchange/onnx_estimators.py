@@ -31,11 +31,11 @@ def float32_layers(network: Network) -> list[Any]:
 
 def as_float32(layer: Any) -> Any:
     """Return a copy of a layer in float32."""
-    seed = {"random_state": 0} if layer._draws else {}
-    copy = type(layer)(**layer.settings() | {"dtype": "float32"}, **seed)
     state = layer.state_dict().items()
-    copy.load_state_dict({name: array.astype(np.float32) for name, array in state})
-    return copy
+    return type(layer)._restored(
+        layer.settings() | {"dtype": "float32"},
+        {name: array.astype(np.float32) for name, array in state},
+    )
 
 
 # -- what goes in and comes out --

@@ -284,16 +284,9 @@ def _read_network(model: onnx.ModelProto, text: str) -> Network:
     try:
         described = json.loads(text)
         layers = [
-            _new_layer(_LAYERS[kind], given) for kind, given in described["layers"]
+            _read_layer(_LAYERS[kind], settings, tensors, f"{number}.")
+            for number, (kind, settings) in enumerate(described["layers"])
         ]
-        for number, layer in enumerate(layers):
-            prefix = f"{number}."
-            own = {
-                name.removeprefix(prefix): tensor
-                for name, tensor in tensors.items()
-                if name.startswith(prefix)
-            }
-            layer.load_state_dict(state_dict_of(layer, own))
         network = Network(layers, batch_first=described["batch_first"])
     except (KeyError, TypeError, ValueError, MemoryError) as error:
         raise ValueError(
@@ -304,8 +297,17 @@ def _read_network(model: onnx.ModelProto, text: str) -> Network:
     return network
 
 
-def _new_layer(kind: Any, settings: dict[str, Any]) -> Any:
-    return kind(**settings, **({"random_state": 0} if kind._draws else {}))
+def _read_layer(
+    kind: Any, settings: dict[str, Any], tensors: dict[str, np.ndarray], prefix: str
+) -> Any:
+    """Make a layer whose tensors have a prefix."""
+    own = {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
+    state = state_dict_of(kind._without_parameters(settings), own)
+    return kind._restored(settings, state)
 
 
 def _compare_network(network: Network, model: onnx.ModelProto) -> None:

@@ -7,14 +7,16 @@ one row per sequence once they have been pooled.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 
 from fastgru.layers.geometry import Geometry
 from fastgru.layers.masks import Masks
 from fastgru.parameters import ParameterSet
+
+ConfiguredT = TypeVar("ConfiguredT", bound="Configured")
 
 
 class Rows(NamedTuple):
@@ -80,13 +82,50 @@ class Parametrized(ABC):
 
 
 class Configured(Parametrized):
-    """What the constructor's arguments and the parameters describe."""
+    """What the constructor's arguments and the parameters describe.
+
+    A constructor goes through ``_configure``, ``_shapes`` and ``_bind``.  A file is
+    checked between the first two and the last, which is the first to take memory.
+    """
 
     # The constructor's arguments but random_state, which attributes of these names
     # hold.
     _settings: ClassVar[tuple[str, ...]]
-    # Whether there is a random_state.
-    _draws: ClassVar[bool] = True
+
+    @abstractmethod
+    def _configure(self, *args: Any, **kwargs: Any) -> None:
+        """Check the settings, all of them given by name, and set what follows."""
+
+    @abstractmethod
+    def _shapes(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Yield names and shapes of the parameters in order, taking no memory."""
+
+    @abstractmethod
+    def _bind(self, parameters: ParameterSet) -> None:
+        """Use these arrays as parameters from now on, with the values they hold."""
+
+    @classmethod
+    def _without_parameters(
+        cls: type[ConfiguredT], settings: Mapping[str, Any]
+    ) -> ConfiguredT:
+        """Return what ``settings()`` describe, to be bound to parameters."""
+        configured = cls.__new__(cls)
+        configured._configure(**settings)
+        return configured
+
+    @classmethod
+    def _restored(
+        cls: type[ConfiguredT],
+        settings: Mapping[str, Any],
+        state_dict: Mapping[str, Any],
+    ) -> ConfiguredT:
+        """Return what ``settings()`` describe, with these parameters."""
+        configured = cls._without_parameters(settings)
+        dtype = getattr(configured, "dtype", np.float32)
+        parameters = ParameterSet(dict(configured._shapes()), dtype)
+        parameters.copy_in(state_dict)
+        configured._bind(parameters)
+        return configured
 
     def settings(self) -> dict[str, Any]:
         """Return the constructor's arguments but ``random_state`` as plain values.
@@ -109,18 +148,12 @@ class Configured(Parametrized):
         return {"settings": self.settings(), "state_dict": self.state_dict()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # A seed, so that nothing is drawn from NumPy's global one.
-        seed = {"random_state": 0} if self._draws else {}
-        type(self).__init__(self, **state["settings"], **seed)
-        self.load_state_dict(state["state_dict"])
+        restored = self._restored(state["settings"], state["state_dict"])
+        self.__dict__.update(restored.__dict__)
 
 
 class Layer(Configured):
     """A layer that a ``Network`` can hold."""
-
-    @abstractmethod
-    def _bind(self, parameters: ParameterSet) -> None:
-        """Use these arrays as parameters from now on, with the values they hold."""
 
     @abstractmethod
     def _follow(self, form: Form) -> Form:

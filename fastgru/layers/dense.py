@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -99,6 +100,29 @@ class Dense(Layer):
         dtype: Any = np.float32,
         random_state: Any = None,
     ) -> None:
+        self._configure(
+            input_size=input_size,
+            output_size=output_size,
+            bias=bias,
+            activation=activation,
+            dtype=dtype,
+        )
+        parameters = ParameterSet(dict(self._shapes()), self.dtype)
+        random_state = check_random_state(random_state)
+        bound = 1.0 / np.sqrt(self.input_size)
+        for name, shape in self._shapes():
+            parameters[name][...] = initializers.uniform(shape, bound, random_state)
+        self._bind(parameters)
+
+    def _configure(
+        self,
+        *,
+        input_size: Any,
+        output_size: Any,
+        bias: Any,
+        activation: Any,
+        dtype: Any,
+    ) -> None:
         self.input_size = check_size("input_size", input_size)
         self.output_size = check_size("output_size", output_size)
         self.bias = check_flag("bias", bias)
@@ -111,22 +135,17 @@ class Dense(Layer):
             )
         self.activation = activation
         self.dtype = check_dtype(dtype)
-        shapes: dict[str, tuple[int, ...]]
-        shapes = {"weight": (self.output_size, self.input_size)}
-        if self.bias:
-            shapes["bias"] = (self.output_size,)
-        parameters = ParameterSet(shapes, self.dtype)
-        random_state = check_random_state(random_state)
-        bound = 1.0 / np.sqrt(self.input_size)
-        for name, shape in shapes.items():
-            parameters[name][...] = initializers.uniform(shape, bound, random_state)
-        size = packed_dense_size(self.input_size, self.output_size, self.dtype.itemsize)
-        self._packed = aligned_zeros(size, self.dtype)
         self._version = 0
-        self._bind(parameters)
+
+    def _shapes(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        yield "weight", (self.output_size, self.input_size)
+        if self.bias:
+            yield "bias", (self.output_size,)
 
     def _bind(self, parameters: ParameterSet) -> None:
         self._parameters = parameters
+        size = packed_dense_size(self.input_size, self.output_size, self.dtype.itemsize)
+        self._packed = aligned_zeros(size, self.dtype)
         self._pack()
 
     def _pack(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -59,11 +60,16 @@ class Dropout(Layer):
     """
 
     _settings = ("rate",)
-    _draws = False
 
     def __init__(self, rate: float) -> None:
+        self._configure(rate=rate)
+        self._bind(ParameterSet({}, np.float32))
+
+    def _configure(self, *, rate: Any) -> None:
         self.rate = check_rate("rate", rate)
-        self._parameters = ParameterSet({}, np.float32)
+
+    def _shapes(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        return iter(())
 
     def _bind(self, parameters: ParameterSet) -> None:
         self._parameters = parameters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -75,14 +76,21 @@ class Embedding(Layer):
         dtype: Any = np.float32,
         random_state: Any = None,
     ) -> None:
+        self._configure(n_tokens=n_tokens, embedding_dim=embedding_dim, dtype=dtype)
+        parameters = ParameterSet(dict(self._shapes()), self.dtype)
+        shape = parameters.shapes["weight"]
+        parameters["weight"][...] = initializers.standard_normal(
+            shape, check_random_state(random_state)
+        )
+        self._bind(parameters)
+
+    def _configure(self, *, n_tokens: Any, embedding_dim: Any, dtype: Any) -> None:
         self.n_tokens = check_size("n_tokens", n_tokens)
         self.embedding_dim = check_size("embedding_dim", embedding_dim)
         self.dtype = check_dtype(dtype)
-        shape = RowMajor((self.n_tokens, self.embedding_dim))
-        self._parameters = ParameterSet({"weight": shape}, self.dtype)
-        self._parameters["weight"][...] = initializers.standard_normal(
-            shape, check_random_state(random_state)
-        )
+
+    def _shapes(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        yield "weight", RowMajor((self.n_tokens, self.embedding_dim))
 
     def _bind(self, parameters: ParameterSet) -> None:
         self._parameters = parameters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -162,6 +163,40 @@ class GRU(Layer):
         dtype: Any = np.float32,
         random_state: Any = None,
     ) -> None:
+        self._configure(
+            input_size=input_size,
+            hidden_size=hidden_size,
+            num_layers=num_layers,
+            bias=bias,
+            batch_first=batch_first,
+            dropout=dropout,
+            bidirectional=bidirectional,
+            recurrent_dropout=recurrent_dropout,
+            reset_after=reset_after,
+            initializer=initializer,
+            dtype=dtype,
+        )
+        self._bind(
+            drawn_parameters(
+                dict(self._shapes()), self.initializer, self.dtype, random_state
+            )
+        )
+
+    def _configure(
+        self,
+        *,
+        input_size: Any,
+        hidden_size: Any,
+        num_layers: Any,
+        bias: Any,
+        batch_first: Any,
+        dropout: Any,
+        bidirectional: Any,
+        recurrent_dropout: Any,
+        reset_after: Any,
+        initializer: Any,
+        dtype: Any,
+    ) -> None:
         self.input_size = check_size("input_size", input_size)
         self.hidden_size = check_size("hidden_size", hidden_size)
         self.num_layers = check_size("num_layers", num_layers)
@@ -173,7 +208,7 @@ class GRU(Layer):
         self.reset_after = check_flag("reset_after", reset_after)
         self.initializer = initializers.check_initializer(initializer)
         self.dtype = check_dtype(dtype)
-        settings = StackSettings(
+        self._stack_settings = StackSettings(
             self.input_size,
             self.hidden_size,
             self.num_layers,
@@ -183,12 +218,10 @@ class GRU(Layer):
             self.recurrent_dropout,
             self.reset_after,
         )
-        self._stack_settings = settings
-        self._output_size = settings.output_size
-        parameters = drawn_parameters(
-            settings.shapes(), self.initializer, self.dtype, random_state
-        )
-        self._bind(parameters)
+        self._output_size = self._stack_settings.output_size
+
+    def _shapes(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        return self._stack_settings.shapes()
 
     def _bind(self, parameters: ParameterSet) -> None:
         self._parameters = parameters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,19 +102,44 @@ class GRUCell(Configured):
         dtype: Any = np.float32,
         random_state: Any = None,
     ) -> None:
+        self._configure(
+            input_size=input_size,
+            hidden_size=hidden_size,
+            bias=bias,
+            reset_after=reset_after,
+            initializer=initializer,
+            dtype=dtype,
+        )
+        self._bind(
+            drawn_parameters(
+                dict(self._shapes()), self.initializer, self.dtype, random_state
+            )
+        )
+
+    def _configure(
+        self,
+        *,
+        input_size: Any,
+        hidden_size: Any,
+        bias: Any,
+        reset_after: Any,
+        initializer: Any,
+        dtype: Any,
+    ) -> None:
         self.input_size = check_size("input_size", input_size)
         self.hidden_size = check_size("hidden_size", hidden_size)
         self.bias = check_flag("bias", bias)
         self.reset_after = check_flag("reset_after", reset_after)
         self.initializer = initializers.check_initializer(initializer)
         self.dtype = check_dtype(dtype)
-        shapes = parameter_shapes(self.input_size, self.hidden_size, "", bias=self.bias)
-        self._parameters = drawn_parameters(
-            shapes, self.initializer, self.dtype, random_state
-        )
-        self._recurrence = Recurrence(
-            self._parameters, "", reset_after=self.reset_after
-        )
+
+    def _shapes(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        sizes = self.input_size, self.hidden_size
+        yield from parameter_shapes(*sizes, "", bias=self.bias).items()
+
+    def _bind(self, parameters: ParameterSet) -> None:
+        self._parameters = parameters
+        self._recurrence = Recurrence(parameters, "", reset_after=self.reset_after)
 
     def _pack(self) -> None:
         self._recurrence.pack()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,18 +42,16 @@ class StackSettings:
         """Return the number of columns that a layer reads."""
         return self.input_size if layer == 0 else self.output_size
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return names and shapes of all parameters in PyTorch's order."""
-        shapes: dict[str, tuple[int, ...]] = {}
+    def shapes(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Yield names and shapes of all parameters in PyTorch's order."""
         for layer in range(self.num_layers):
             for direction in range(self.directions):
-                shapes |= parameter_shapes(
+                yield from parameter_shapes(
                     self.input_size_of(layer),
                     self.hidden_size,
                     _suffix(layer, direction),
                     bias=self.bias,
-                )
-        return shapes
+                ).items()
 
 
 def _suffix(layer: int, direction: int) -> str:

@@ -6,8 +6,7 @@ a caller pads is left out on the way in and put back, as zeros, on the way out.
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,24 +103,51 @@ class Network(Parametrized):
     """
 
     def __init__(self, layers: Iterable[Layer], *, batch_first: bool = False) -> None:
-        self.batch_first = check_flag("batch_first", batch_first)
         given = _check_layers(layers)
-        self._input, self._output = _check_forms(given)
-        self.layers = tuple(copy.deepcopy(layer) for layer in given)
+        own = [type(layer)._without_parameters(layer.settings()) for layer in given]
+        self._configure(own, batch_first)
+        parameters = ParameterSet(dict(self._shapes()), self.dtype)
+        for number, layer in enumerate(given):
+            parameters.part(f"{number}.").flat[...] = layer._parameters.flat
+        self._bind(parameters)
+
+    def _configure(self, layers: list[Layer], batch_first: Any) -> None:
+        """Check that layers fit one another; they need no parameters yet."""
+        self.batch_first = check_flag("batch_first", batch_first)
+        self._input, self._output = _check_forms(layers)
+        self.layers = tuple(layers)
         self.dtype = self._output.dtype
-        shapes = {
-            f"{number}.{name}": shape
-            for number, layer in enumerate(self.layers)
-            for name, shape in layer._parameters.shapes.items()
-        }
-        self._parameters = ParameterSet(shapes, self.dtype)
+
+    def _shapes(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Yield names and shapes of the parameters in order, taking no memory."""
         for number, layer in enumerate(self.layers):
-            part = self._parameters.part(f"{number}.")
-            part.flat[...] = layer._parameters.flat
-            layer._bind(part)
+            for name, shape in layer._shapes():
+                yield f"{number}.{name}", shape
+
+    def _bind(self, parameters: ParameterSet) -> None:
+        """Use these arrays as the layers' parameters, with the values they hold."""
+        self._parameters = parameters
+        for number, layer in enumerate(self.layers):
+            layer._bind(parameters.part(f"{number}."))
         self._stages = _stages(self.layers)
-        # The first layer that has parameters; nothing before it needs gradients.
-        self._first_trained = 1 if isinstance(self.layers[0], OneHot) else 0
+        self._first_trained = _first_trained(self.layers)
+
+    @classmethod
+    def _sharing(cls, layers: Iterable[Layer], parameters: ParameterSet) -> Network:
+        """Return a network of the first layers of another, itself and not copies.
+
+        parameters : of the other network
+        """
+        network = cls.__new__(cls)
+        network._configure(list(layers), False)
+        shapes = dict(network._shapes())
+        end = parameters.place(list(shapes)).stop
+        network._parameters = ParameterSet(
+            shapes, parameters.dtype, parameters.flat[:end]
+        )
+        network._stages = _stages(network.layers)
+        network._first_trained = _first_trained(network.layers)
+        return network
 
     def __repr__(self) -> str:
         layers = ", ".join(repr(layer) for layer in self.layers)
@@ -498,6 +524,11 @@ class _FinalStates:
         if not self._gru.bidirectional:
             return h_n[-1]
         return np.concatenate([h_n[-2], h_n[-1]], axis=1)
+
+
+def _first_trained(layers: tuple[Layer, ...]) -> int:
+    """Return the number of the first layer before which nothing needs gradients."""
+    return 1 if isinstance(layers[0], OneHot) else 0
 
 
 def _stages(layers: tuple[Layer, ...]) -> list[tuple[int, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -47,14 +48,19 @@ class OneHot(Layer):
     """
 
     _settings = ("n_tokens", "dtype")
-    _draws = False
 
     def __init__(self, n_tokens: int, *, dtype: Any = np.float32) -> None:
+        self._configure(n_tokens=n_tokens, dtype=dtype)
+        self._bind(ParameterSet({}, self.dtype))
+
+    def _configure(self, *, n_tokens: Any, dtype: Any) -> None:
         self.n_tokens = check_size("n_tokens", n_tokens)
         if self.n_tokens > 2**24:  # above, float32 does not hold every whole number
             raise ValueError(f"n_tokens must be at most 2**24, got {n_tokens}")
         self.dtype = check_dtype(dtype)
-        self._parameters = ParameterSet({}, self.dtype)
+
+    def _shapes(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        return iter(())
 
     def _bind(self, parameters: ParameterSet) -> None:
         self._parameters = parameters

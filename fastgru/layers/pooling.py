@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -98,25 +99,32 @@ class Pooling(Layer):
         dtype: Any = np.float32,
         random_state: Any = None,
     ) -> None:
+        self._configure(how=how, n_features=n_features, dtype=dtype)
+        parameters = ParameterSet(dict(self._shapes()), self.dtype)
+        for name, shape in self._shapes():
+            parameters[name][...] = initializers.uniform(
+                shape, 1.0 / np.sqrt(shape[1]), check_random_state(random_state)
+            )
+        self._bind(parameters)
+
+    def _configure(self, *, how: Any, n_features: Any, dtype: Any) -> None:
         if not isinstance(how, str):
             raise TypeError(f"how must be a string, got {how!r}")
         if how not in KINDS:
             raise ValueError(f"how must be one of {', '.join(KINDS)}, got {how!r}")
         if n_features is not None:
             n_features = check_size("n_features", n_features)
-        self.how = how
-        self.n_features = n_features
+        if how == "attention" and n_features is None:
+            raise ValueError("n_features must be given for how='attention'")
+        self.how: str = how
+        self.n_features: int | None = n_features
         self.dtype = check_dtype(dtype)
         self._version = 0
-        self._parameters = ParameterSet({}, self.dtype)
-        if how == "attention":
-            if n_features is None:
-                raise ValueError("n_features must be given for how='attention'")
-            shape = (1, n_features)
-            self._parameters = ParameterSet({"weight": shape}, self.dtype)
-            self._parameters["weight"][...] = initializers.uniform(
-                shape, 1.0 / np.sqrt(n_features), check_random_state(random_state)
-            )
+
+    def _shapes(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        if self.how == "attention":
+            assert self.n_features is not None  # as _configure asks for
+            yield "weight", (1, self.n_features)
 
     def _bind(self, parameters: ParameterSet) -> None:
         self._parameters = parameters

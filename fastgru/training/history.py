@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -31,6 +32,13 @@ class History:
     scores: list[float] = field(default_factory=list)
     best_loss: float = math.inf
     best_score: float = -math.inf
+
+    @classmethod
+    def of(cls, losses: list[float], scores: list[float]) -> History:
+        """Return the history of epochs with these losses and scores, or none."""
+        # From the left, as ``after`` goes: NaN is never the best.
+        best_loss = min(chain([math.inf], losses))
+        return cls(losses, scores, best_loss, max(chain([-math.inf], scores)))
 
     def after(self, loss: float, score: float | None) -> History:
         """Return the history with one more epoch."""

@@ -1,4 +1,4 @@
-"""Short samples, always the same, of what `make soak` and `make kill` do for long."""
+"""Short samples, always the same, of what make soak, kill and fuzz do for long."""
 
 import os
 import signal
@@ -40,3 +40,13 @@ def test_everything_at_once_for_20_seconds():
 @pytest.mark.timeout(300)
 def test_fits_that_are_killed_go_on_to_the_same_bits():
     assert "3 fits killed" in run("kill.py", "--kills", "3", "--seed", "0")
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/clear_refs").exists(), reason="fuzz: needs Linux's /proc"
+)
+@pytest.mark.timeout(300)
+def test_damaged_files_are_refused_or_hold_models_that_work():
+    assert "300 files, 0 of them wrong" in run(
+        "fuzz.py", "--files", "300", "--seed", "0"
+    )
