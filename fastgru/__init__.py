@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from fastgru.layers.gru import GRU
     from fastgru.layers.gru_cell import GRUCell
     from fastgru.layers.network import Network
+    from fastgru.layers.one_hot import OneHot
     from fastgru.layers.pooling import Pooling
 
 __version__ = "0.1.0"
@@ -51,6 +52,7 @@ _EXPORTS = {
     "Embedding": "fastgru.layers.embedding",
     "GRUCell": "fastgru.layers.gru_cell",
     "Network": "fastgru.layers.network",
+    "OneHot": "fastgru.layers.one_hot",
     "Pooling": "fastgru.layers.pooling",
     "get_num_threads": "fastgru._threads",
     "load": "fastgru.exchange.file",
@@ -83,6 +85,7 @@ __all__ = [
     "Embedding",
     "GRUCell",
     "Network",
+    "OneHot",
     "Pooling",
     "__version__",
     "datasets",

@@ -55,6 +55,12 @@ LAYERS = {
         (fastgru.Pooling, ("mean",)),
         (fastgru.Dense, (8, 3)),
     ],
+    "one hot": [
+        (fastgru.OneHot, (7,)),
+        (fastgru.Dropout, (0.3,)),
+        (fastgru.GRU, (7, 4), {"num_layers": 2}),
+        (fastgru.Dense, (4, 7)),
+    ],
     "attention": [
         (fastgru.Embedding, (7, 5)),
         (fastgru.GRU, (5, 4)),
@@ -80,7 +86,9 @@ def make_layer(cls, arguments, options=None, *, dtype=np.float64):
     """Make a layer of a dtype, where it has one."""
     options = dict(options or {})
     if cls is not fastgru.Dropout:
-        options |= {"dtype": dtype, "random_state": 0}
+        options["dtype"] = dtype
+        if cls._draws:
+            options["random_state"] = 0
     return cls(*arguments, **options)
 
 
@@ -101,7 +109,7 @@ def make_network(kind, *, dtype=np.float64, batch_first=False, seed=0):
 def draw_inputs(kind, T, B, *, dtype=np.float64, seed=0):
     """Draw sequences of features, or of tokens, time-major."""
     rng = np.random.default_rng(seed)
-    if LAYERS[kind][0][0] is fastgru.Embedding:
+    if LAYERS[kind][0][0] in (fastgru.Embedding, fastgru.OneHot):
         return rng.integers(0, N_TOKENS, (T, B))
     return rng.standard_normal((T, B, N_FEATURES)).astype(dtype)
 
@@ -129,6 +137,8 @@ def run_by_hand(layer, x, lengths, before):
     state = {name: w.astype(np.float64) for name, w in layer.state_dict().items()}
     if isinstance(layer, fastgru.Embedding):
         return state["weight"][x]
+    if isinstance(layer, fastgru.OneHot):
+        return np.eye(layer.n_tokens)[x]
     if isinstance(layer, fastgru.GRU):
         options = {"num_layers": layer.num_layers, "bidirectional": layer.bidirectional}
         options |= {"reset_after": layer.reset_after, "lengths": lengths}

@@ -176,6 +176,7 @@ def _short(layer: Layer) -> str:
         "Pooling": ("how",),
         "Dropout": ("rate",),
         "Embedding": (),
+        "OneHot": (),
     }
     settings = layer.settings()
     plain = {"num_layers": 1, "bidirectional": False, "activation": "identity"}

@@ -157,9 +157,10 @@ def _layer_classes() -> dict[str, Any]:
     from fastgru.layers.embedding import Embedding
     from fastgru.layers.gru import GRU
     from fastgru.layers.gru_cell import GRUCell
+    from fastgru.layers.one_hot import OneHot
     from fastgru.layers.pooling import Pooling
 
-    classes = (Dense, Dropout, Embedding, GRU, GRUCell, Pooling)
+    classes = (Dense, Dropout, Embedding, GRU, GRUCell, OneHot, Pooling)
     return {layer.__name__: layer for layer in classes}
 
 
