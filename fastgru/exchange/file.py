@@ -27,8 +27,8 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
 
     Parameters
     ----------
-    model : layer, Network, GRUClassifier, GRURegressor or GRUTransformer
-        Estimators must be fitted.
+    model : layer, Network, GRUClassifier, GRURegressor, GRUTransformer
+        or GRULanguageModel; estimators must be fitted.
     path : str or path-like
         Usually ending in ``.safetensors``.
 
@@ -74,7 +74,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     Returns
     -------
-    layer, Network, GRUClassifier, GRURegressor or GRUTransformer
+    layer, Network, GRUClassifier, GRURegressor, GRUTransformer or GRULanguageModel
         It gives the same bits as the one that was saved, on any CPU.
 
     Raises
@@ -119,8 +119,9 @@ def _describe(model: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         return model.state_dict(), {"class": "Network", **_describe_network(model)}
     if kind not in _estimator_classes().values():
         raise TypeError(
-            "expected a layer, a Network, or a GRUClassifier, GRURegressor or "
-            f"GRUTransformer, got {kind.__module__}.{kind.__qualname__}"
+            "expected a layer, a Network, or a GRUClassifier, GRURegressor, "
+            "GRUTransformer or GRULanguageModel, got "
+            f"{kind.__module__}.{kind.__qualname__}"
         )
     check_is_fitted(model)
     settings = model.get_params()
@@ -134,7 +135,11 @@ def _describe(model: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         "network": _describe_network(network),
         "form": [model._form.kind, model._form.n_features_in],
         "task": _describe_task(model._task),
-        "fitted": {name: _plain(name, getattr(model, name)) for name in _FITTED},
+        "fitted": {
+            name: _plain(name, getattr(model, name))
+            for name in _FITTED
+            if hasattr(model, name)  # a language model has no n_features_in_
+        },
     }
     if hasattr(model, "feature_names_in_"):
         names = [str(name) for name in model.feature_names_in_]
@@ -144,9 +149,14 @@ def _describe(model: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
 def _estimator_classes() -> dict[str, Any]:
     """Return the classes of estimators that a file may name."""
-    from fastgru.estimators import GRUClassifier, GRURegressor, GRUTransformer
+    from fastgru.estimators import (
+        GRUClassifier,
+        GRULanguageModel,
+        GRURegressor,
+        GRUTransformer,
+    )
 
-    classes = (GRUClassifier, GRURegressor, GRUTransformer)
+    classes = (GRUClassifier, GRULanguageModel, GRURegressor, GRUTransformer)
     return {estimator.__name__: estimator for estimator in classes}
 
 
