@@ -2,7 +2,7 @@
 
 Of N tokens the first N - 1 are read and the last N - 1 predicted.  Unless windows are
 to overlap, each of these is predicted once per epoch: the text is cut anew each time,
-at a random place first, and what is left at its ends makes shorter windows.
+from a random place on, and what is left at its ends makes shorter windows.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ class _Windows(TrainingSet):
         """Yield the tokens."""
         yield self.tokens
 
-    def _first_cut(self, random_state: np.random.RandomState | None) -> int:
-        """Return the length of the first window, 1 to ``num_steps``."""
+    def _offset(self, random_state: np.random.RandomState | None) -> int:
+        """Return how many tokens, fewer than a window, stand before the first cut."""
         if random_state is None:
-            return self.num_steps
-        return int(random_state.randint(1, self.num_steps + 1))
+            return 0
+        return int(random_state.randint(self.num_steps))
 
     def _batch(
         self,
@@ -63,8 +63,9 @@ class _Windows(TrainingSet):
 class SequentialWindows(_Windows):
     """Parallel streams of one text: each minibatch goes on where the last one ended.
 
-    The text is cut into as many equal parts as a minibatch has sequences, fewer if a
-    part would be shorter than a window.
+    Behind a random offset the text is cut into as many equal parts as a minibatch has
+    sequences, fewer if a part would be shorter than a window.  What stands before the
+    offset is one sequence more of the first minibatch.
 
     Parameters
     ----------
@@ -89,19 +90,23 @@ class SequentialWindows(_Windows):
         """Yield windows side by side, and the states that are carried on."""
         n = len(self)
         n_streams = max(1, min(batch_size, n // self.num_steps))
-        bounds = np.arange(n_streams + 1) * n // n_streams
-        states = self._zero_states(n_streams)
+        offset = self._offset(random_state)
+        bounds = offset + np.arange(n_streams + 1) * (n - offset) // n_streams
         begins, ends = bounds[:-1], bounds[1:]
-        longest = int((ends - begins).max())
-        numbers = np.arange(n_streams)
-        end = self._first_cut(random_state)
-        begin = 0
-        while begin < longest:
+        has_head = offset > 0
+        if has_head:
+            begins, ends = np.append(begins, 0), np.append(ends, offset)
+        states = self._zero_states(begins.size)
+        numbers = np.arange(begins.size)
+        for begin in range(0, int((ends - begins).max()), self.num_steps):
             starts = np.minimum(begins + begin, ends)
-            lengths = np.minimum(begins + end, ends) - starts
+            lengths = np.minimum(starts + self.num_steps, ends) - starts
             yield self._batch(starts, lengths, numbers, states)
-            numbers = numbers + n_streams
-            begin, end = end, end + self.num_steps
+            numbers = numbers + n_streams + 1
+            if begin == 0 and has_head:
+                # It is shorter than a window and ends here.
+                begins, ends, numbers = begins[:-1], ends[:-1], numbers[:-1]
+                states = {name: a[:, :-1].copy() for name, a in states.items()}
 
 
 class RandomWindows(_Windows):
@@ -128,7 +133,7 @@ class RandomWindows(_Windows):
         # Windows are numbers until they are taken: a text has as many as tokens.
         n, steps, stride = len(self), self.num_steps, self._stride
         if stride is None:
-            missing = steps - self._first_cut(random_state)  # of the first window
+            missing = self._offset(random_state)  # of the first window
             n_windows = -(-(n + missing) // steps)
         else:
             n_windows = 1 - (steps - n) // stride
