@@ -324,4 +324,8 @@ def _unplain(value: Any) -> Any:
 
 def _describe_classes(classes: np.ndarray) -> list[Any]:
     """Return class labels as a list and the dtype to read them back with."""
+    for label in classes.tolist():
+        if isinstance(label, (tuple, frozenset)):  # tokens may be anything hashable
+            kind = type(label).__name__
+            raise TypeError(f"class label of type {kind} cannot be saved to a file")
     return [[_plain("class label", label) for label in classes], classes.dtype.str]
