@@ -2,6 +2,7 @@
 
     python -m benchmarks.text timemachine.txt               # 500 epochs of each
     python -m benchmarks.text timemachine.txt --epochs 20   # for the speed alone
+    python -m benchmarks.text timemachine.txt --threads 1   # of all of them
 
 The book is lower-cased to letters and spaces, and its first 10,000 characters are
 learned, as in chapter 9 of "Dive into deep learning": 256 units, 32 streams, windows of
@@ -143,20 +144,37 @@ RUNS = {
 }
 
 
+def set_threads(name: str, n_threads: int) -> None:
+    """Let a library use so many threads."""
+    if name == "PyTorch":
+        import torch
+
+        torch.set_num_threads(n_threads)
+    else:
+        import fastgru
+
+        fastgru.set_num_threads(n_threads)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("file", type=Path, help="the book, plain text")
     parser.add_argument("--epochs", type=int, default=500)
+    parser.add_argument("--threads", type=int, help="threads of each; default all")
     parser.add_argument("--only", choices=RUNS, help="one model, in this process")
     arguments = parser.parse_args()
     if arguments.only:
         warnings.simplefilter("ignore")
+        if arguments.threads is not None:
+            set_threads(arguments.only, arguments.threads)
         found = RUNS[arguments.only](read(arguments.file), arguments.epochs)
         print(json.dumps(found))
         return
     for name in RUNS:
         command = [sys.executable, "-m", "benchmarks.text", str(arguments.file)]
         command += ["--epochs", str(arguments.epochs), "--only", name]
+        if arguments.threads is not None:
+            command += ["--threads", str(arguments.threads)]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         print(name)
         for key, value in json.loads(done.stdout).items():
