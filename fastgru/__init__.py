@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fastgru._warmup import warmup
     from fastgru.estimators import (
         GRUClassifier,
+        GRULanguageModel,
         GRURegressor,
         GRUTransformer,
         SequenceScaler,
@@ -44,6 +45,7 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "GRU": "fastgru.layers.gru",
     "GRUClassifier": "fastgru.estimators",
+    "GRULanguageModel": "fastgru.estimators",
     "GRURegressor": "fastgru.estimators",
     "GRUTransformer": "fastgru.estimators",
     "SequenceScaler": "fastgru.estimators",
@@ -77,6 +79,7 @@ _SUBMODULES = (
 __all__ = [
     "GRU",
     "GRUClassifier",
+    "GRULanguageModel",
     "GRURegressor",
     "GRUTransformer",
     "SequenceScaler",

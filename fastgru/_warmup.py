@@ -133,6 +133,9 @@ def _for_predictions(dtype: np.dtype) -> list[Callable[[], Any]]:
             loss.activate(outputs)
         losses.Poisson().activate(outputs)
         kernels.log_softmax(outputs, outputs.copy())
+        kernels.log_softmax(outputs.astype(np.float64), outputs)  # for perplexities
+        kernels.softmax(outputs.astype(np.float64), outputs.astype(np.float64))
+        kernels.sum_in_order(np.zeros(2))
         kernels.log_logistic(outputs[0], outputs[1].copy())
 
     return [*(partial(run, n, x) for n, x in _networks(dtype)), activate]

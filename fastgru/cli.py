@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from fastgru import __version__
 
@@ -42,9 +43,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command == "convert":
         return _convert(arguments.source, arguments.target)
 
+    if arguments.command == "text":
+        return _run_text(vars(arguments))
+
     from fastgru._demo import run_demo
 
     return run_demo(arguments.output, epochs=arguments.epochs, seed=arguments.seed)
+
+
+def _run_text(options: dict[str, Any]) -> int:
+    """Run a command of ``fastgru text`` with the parsed arguments."""
+    from fastgru._text import run_generate, run_train
+
+    is_training = options.pop("text_command") == "train"
+    del options["command"]
+    return run_train(**options) if is_training else run_generate(**options)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -119,6 +132,7 @@ def make_parser() -> argparse.ArgumentParser:
     convert.add_argument(
         "target", type=Path, metavar="OUT", help="file to write; replaced if it exists"
     )
+    _add_text(commands)
     return parser
 
 
@@ -134,6 +148,86 @@ def _convert(source: Path, target: Path) -> int:
         print(f"fastgru convert: {message}", file=sys.stderr)
         return 1
     return 0
+
+
+def _add_text(commands: Any) -> None:
+    """Add the commands of ``fastgru text``."""
+    defaults = argparse.ArgumentDefaultsHelpFormatter
+    text = commands.add_parser("text", help="learn from a text, and write on")
+    own = text.add_subparsers(dest="text_command", required=True, metavar="COMMAND")
+
+    train = own.add_parser(
+        "train", help="learn what comes next in a text", formatter_class=defaults
+    )
+    train.add_argument("file", type=Path, metavar="FILE", help="text in UTF-8")
+    train.add_argument(
+        "--out", type=Path, required=True, metavar="MODEL", help="file to write"
+    )
+    train.add_argument(
+        "--level", choices=("char", "word"), default="char", help="what a token is"
+    )
+    train.add_argument(
+        "--letters-only",
+        action="store_true",
+        help="read letters in lower case and spaces only",
+    )
+    numbers = {
+        "hidden-size": (256, "units of a layer"),
+        "num-layers": (1, "layers"),
+        "num-steps": (35, "tokens of a window"),
+        "batch-size": (32, "windows side by side"),
+        "min-frequency": (1, "how often a token of the vocabulary occurs at least"),
+        "epochs": (100, "passes over the text"),
+    }
+    for name, (default, told) in numbers.items():
+        train.add_argument(
+            f"--{name}", type=_positive_int, default=default, metavar="N", help=told
+        )
+    train.add_argument(
+        "--embedding-dim",
+        type=_positive_int,
+        metavar="N",
+        help="length of the vector of a token; without it vectors are one-hot",
+    )
+    train.add_argument(
+        "--learning-rate",
+        dest="learning_rate_init",
+        type=float,
+        default=2e-3,
+        metavar="RATE",
+        help="of Adam",
+    )
+    train.add_argument(
+        "--seed",
+        type=int,
+        default=DEFAULT_SEED,
+        metavar="N",
+        help="seed of the initial weights and the places of cuts",
+    )
+
+    generate = own.add_parser(
+        "generate", help="go on with a text", formatter_class=defaults
+    )
+    generate.add_argument(
+        "model_file", type=Path, metavar="MODEL", help="what train wrote"
+    )
+    generate.add_argument("--prefix", required=True, help="how the text begins")
+    generate.add_argument(
+        "--length", type=_positive_int, default=200, metavar="N", help="tokens to add"
+    )
+    generate.add_argument(
+        "--temperature",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="0 takes the most probable token each time, more draws among others",
+    )
+    generate.add_argument(
+        "--top-k", type=_positive_int, metavar="N", help="draw among so many at most"
+    )
+    generate.add_argument(
+        "--seed", type=int, default=DEFAULT_SEED, metavar="N", help="of the draws"
+    )
 
 
 def _purpose(text: str) -> str:

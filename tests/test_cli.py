@@ -132,3 +132,75 @@ def test_without_a_known_command_usage_is_shown(arguments, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(arguments)
     assert "usage: fastgru" in capsys.readouterr().err
+
+
+# -- text --
+
+VERSE = "the cat sat on the mat. " * 30
+
+
+@pytest.fixture(scope="module")
+def text_model(tmp_path_factory):
+    """Learn from a verse; the folder, and what was printed and shown."""
+    folder = tmp_path_factory.mktemp("text")
+    (folder / "verse.txt").write_text(VERSE, "utf-8")
+    arguments = ["train", "verse.txt", "--out", "verse.safetensors"]
+    sizes = ["--hidden-size", "32", "--num-steps", "10", "--batch-size", "4"]
+    done = subprocess.run(
+        [sys.executable, "-m", "fastgru.cli", "text", *arguments, *sizes]
+        + ["--epochs", "40", "--learning-rate", "0.01"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout, done.stderr
+
+
+def test_text_is_learned_and_gone_on_with(text_model, capsys):
+    folder, printed, shown = text_model
+    assert find_number(r"^12 tokens, 40 epochs, training perplexity (.*)$", printed) < 2
+    assert re.search(r"40/40 .*perplexity=\d.*tokens/s=[\d,]+", shown)
+    model = folder / "verse.safetensors"
+    arguments = ["text", "generate", str(model), "--prefix", "the cat sat", "--length"]
+    assert main([*arguments, "13"]) == 0
+    assert capsys.readouterr().out == "the cat sat on the mat. \n"
+    drawn = []
+    for seed in "001":
+        main([*arguments, "40", "--temperature", "2", "--top-k", "9", "--seed", seed])
+        drawn.append(capsys.readouterr().out)
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_text_draws_the_loss_curve(text_model):
+    pytest.importorskip("matplotlib")
+    folder, printed, _ = text_model
+    assert (folder / "verse.png").read_bytes().startswith(b"\x89PNG")
+    assert "picture saved: verse.png" in printed
+
+
+def test_text_by_words_and_letters_only(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("fastgru._text.find_spec", lambda name: None)
+    (tmp_path / "verse.txt").write_text(VERSE.replace("mat.", "MAT!"), "utf-8")
+    model = tmp_path / "verse.safetensors"
+    arguments = ["text", "train", str(tmp_path / "verse.txt"), "--out", str(model)]
+    options = ["--level", "word", "--letters-only", "--embedding-dim", "4"]
+    assert main([*arguments, *options, "--epochs", "1", "--hidden-size", "8"]) == 0
+    assert "no picture" in capsys.readouterr().out
+    vocabulary = fastgru.load(model).vocabulary_
+    assert vocabulary == ["<unk>", "the", "cat", "sat", "on", "mat"]
+
+
+def test_text_says_what_is_wrong(tmp_path, capsys):
+    file, model = tmp_path / "short.txt", tmp_path / "model.safetensors"
+    assert main(["text", "train", str(file), "--out", str(model)]) == 1
+    assert f"cannot read {file}" in capsys.readouterr().out
+    file.write_text("ab", "utf-8")
+    assert main(["text", "train", str(file), "--out", str(model)]) == 1
+    assert "X must have at least 36 tokens" in capsys.readouterr().out
+    assert main(["text", "generate", str(model), "--prefix", "a"]) == 1
+    assert "no model file at" in capsys.readouterr().out
+    fastgru.save(fastgru.GRU(2, 3), model)
+    assert main(["text", "generate", str(model), "--prefix", "a"]) == 1
+    assert "it holds a GRU, no language model" in capsys.readouterr().out

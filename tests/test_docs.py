@@ -78,6 +78,7 @@ def test_docstring_has_examples_that_run(documented):
         "guide/imbalance.rst",
         "guide/attention.rst",
         "guide/tokens.rst",
+        "guide/text.rst",
         "guide/search.rst",
         "guide/ensembles.rst",
         "guide/features.rst",

@@ -54,6 +54,10 @@ USE = """
         tokens = rng.integers(0, 9, (90, 30))
         words = fastgru.GRUClassifier(9, n_tokens=9, return_sequences=True, **few)
         words.fit(tokens, tokens % 2).predict(tokens)
+        for kind in ({}, {"embedding_dim": 5}, {"sampling": "random"}):
+            text = fastgru.GRULanguageModel(hidden_size=9, **kind, **few)
+            text.fit("abcd" * 99).perplexity("abcd")
+            text.generate("ab", 3, temperature=1.0, random_state=0)
     print(compiled)
 """
 

@@ -1,6 +1,8 @@
 """scikit-learn estimators over sequences."""
 
 from fastgru.estimators.classifier import GRUClassifier
+from fastgru.estimators.language_model import GRULanguageModel
+from fastgru.estimators.language_stream import LanguageModelStream
 from fastgru.estimators.regressor import GRURegressor
 from fastgru.estimators.scaler import SequenceScaler
 from fastgru.estimators.stream import EstimatorStream
@@ -9,7 +11,9 @@ from fastgru.estimators.transformer import GRUTransformer
 __all__ = [
     "EstimatorStream",
     "GRUClassifier",
+    "GRULanguageModel",
     "GRURegressor",
     "GRUTransformer",
+    "LanguageModelStream",
     "SequenceScaler",
 ]

@@ -28,6 +28,12 @@ from sklearn.utils.validation import (
 )
 
 from fastgru._threads import resolve_n_jobs
+from fastgru.estimators._going_on import (
+    ONE_EPOCH,
+    copy_parameters,
+    fitted_of,
+    take_up,
+)
 from fastgru.estimators._networks import (
     first_part,
     hidden_sizes,
@@ -56,9 +62,6 @@ from fastgru.training.checkpoint import Checkpoint
 from fastgru.training.samples import NextSteps, Samples
 from fastgru.training.schedules import KINDS as LEARNING_RATES
 from fastgru.training.trainer import Trainer
-
-# What a partial fit does.
-_ONE_EPOCH = {"max_iter": 1, "verbose": False, "expects_convergence": False}
 
 _positive_int = Interval(Integral, 1, None, closed="left")
 _not_negative = Interval(Real, 0, None, closed="left")
@@ -306,7 +309,7 @@ class GRUEstimator(BaseEstimator):
             settings, form, task.n_outputs, random_state, pools=pools
         )
         if goes_on:
-            self._copy_parameters_to(network)
+            copy_parameters(self, network)
         if self.early_stopping and held_out is None:
             samples, held_out = self._split(samples, task, random_state)
         score = None
@@ -322,10 +325,10 @@ class GRUEstimator(BaseEstimator):
             score=score,
             checkpoint=checkpoint,
             history=self._history if goes_on else None,
-            **(_ONE_EPOCH if partial else {}),
+            **(ONE_EPOCH if partial else {}),
         )
         if partial:
-            self._take_up(trainer)
+            take_up(self, trainer)
         try:
             trainer.fit(samples)
         finally:
@@ -334,24 +337,6 @@ class GRUEstimator(BaseEstimator):
                 if not goes_on:
                     self._remember_names(X, reset=True)
                 self._set_fitted(trainer, form, task, partial=partial)
-
-    def _copy_parameters_to(self, network: Network) -> None:
-        """Let a new network begin where the fitted one is."""
-        # Not by name: a dropout layer more or less changes the layers' numbers.
-        old, new = self._network._parameters, network._parameters
-        if list(old.shapes.values()) != list(new.shapes.values()):
-            raise ValueError(
-                "the parameters describe a network of other sizes than the fitted "
-                f"one, with which {type(self).__name__} goes on; call fit with "
-                "warm_start=False to start anew"
-            )
-        if old.dtype != new.dtype:
-            raise ValueError(
-                f"the fitted network is of dtype {old.dtype}, with which "
-                f"{type(self).__name__} goes on, but dtype={self.dtype!r}"
-            )
-        new.flat[...] = old.flat
-        network._pack()
 
     def _remember_names(self, X: Any, *, reset: bool) -> None:
         """Remember the names of a data frame's columns, or compare them."""
@@ -402,60 +387,19 @@ class GRUEstimator(BaseEstimator):
             )
         return samples.subset(train), samples.subset(held_out)
 
-    def _take_up(self, trainer: Trainer) -> None:
-        """Bring a trainer to where the last partial fit left off, if there was one."""
-        if not hasattr(self, "_going_on"):
-            return
-        going_on = self._going_on
-        if self._optimizer_kind(trainer) == going_on["optimizer_kind"]:
-            trainer.optimizer.load_state_dict(going_on["optimizer"])
-        trainer.learning_rate.set_state(going_on["learning_rate"])
-        if trainer.dropout_seed is not None and going_on["dropout_seed"] is not None:
-            trainer.dropout_seed = going_on["dropout_seed"]
-        if trainer.random_state is not None and going_on["random_state"] is not None:
-            own = np.random.RandomState()
-            own.set_state(going_on["random_state"])
-            trainer.random_state = own
-
-    def _optimizer_kind(self, trainer: Trainer) -> list[str]:
-        """Return what has to be the same for an optimiser's state to fit."""
-        return [type(trainer.optimizer).__name__, *trainer.network._parameters]
-
     def _set_fitted(
         self, trainer: Trainer, form: SequenceForm, task: Task, *, partial: bool
     ) -> None:
         """Set all fitted attributes at once."""
-        assert trainer.progress is not None  # as the caller asked
-        history = trainer.progress.history
-        has_scores = bool(history.scores)
-        early = trainer.stops_by_score
-        going_on = None
-        if partial:
-            random_state = trainer.random_state
-            going_on = {
-                "optimizer_kind": self._optimizer_kind(trainer),
-                "optimizer": trainer.optimizer.state_dict(),
-                "learning_rate": trainer.learning_rate.state(),
-                "dropout_seed": trainer.dropout_seed,
-                "random_state": random_state and random_state.get_state(),
-            }
+        fitted = fitted_of(trainer, partial=partial)
         self.__dict__.pop("_going_on", None)
         self.__dict__.update(
-            _network=trainer.network,
             _form=form,
             _task=task,
-            _history=history,
             n_features_in_=form.n_features_in,
             n_outputs_=task.n_outputs,
             out_activation_=task.loss.activation,
-            n_iter_=len(history.losses),
-            t_=trainer.learning_rate.samples,
-            loss_curve_=history.losses,
-            loss_=history.losses[-1],
-            best_loss_=None if early else history.best_loss,
-            validation_scores_=history.scores if has_scores else None,
-            best_validation_score_=history.best_score if has_scores else None,
-            **({} if going_on is None else {"_going_on": going_on}),
+            **fitted,
             **self._own_fitted(task, trainer.network),
         )
 

@@ -12,6 +12,7 @@ from fastgru.layers.dropout import Dropout
 from fastgru.layers.embedding import Embedding
 from fastgru.layers.gru import GRU
 from fastgru.layers.network import Network
+from fastgru.layers.one_hot import OneHot
 from fastgru.layers.pooling import Pooling
 from fastgru.sequences import SequenceForm
 
@@ -99,6 +100,24 @@ def make_network(
         layers += dropout(settings)
         size = dense_size
     return Network([*layers, Dense(size, n_outputs, **common)])
+
+
+def make_token_network(
+    settings: dict[str, Any], n_tokens: int, random_state: np.random.RandomState
+) -> Network:
+    """Return a new network that predicts after each token the next one."""
+    dtype = np.dtype(settings["dtype"])
+    common = {"dtype": dtype, "random_state": random_state}
+    size = settings["embedding_dim"]
+    layers: list[Layer]
+    if size is None:
+        size, layers = n_tokens, [OneHot(n_tokens, dtype=dtype)]
+    else:
+        layers = [Embedding(n_tokens, size, **common), *dropout(settings)]
+    own = settings | {"n_tokens": None, "bidirectional": False}
+    layers += recurrent_layers(own, SequenceForm("sequences", size), random_state)
+    output = Dense(settings["hidden_size"], n_tokens, **common)
+    return Network([*layers, *dropout(settings), output])
 
 
 def make_pooling(

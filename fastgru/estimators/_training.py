@@ -13,18 +13,19 @@ from fastgru._threads import resolve_n_jobs
 from fastgru.layers.network import Network
 from fastgru.losses import Loss
 from fastgru.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
-from fastgru.sequences import Sequences
 from fastgru.training.batches import AUTO_BATCH_SIZE
 from fastgru.training.checkpoint import Checkpoint
 from fastgru.training.history import Callback, History
 from fastgru.training.penalties import ElasticNet
-from fastgru.training.samples import NextSteps, Samples
+from fastgru.training.samples import TrainingSet
 from fastgru.training.schedules import LearningRate
 from fastgru.training.trainer import Trainer
 
 # Parameters that change nothing about what a finished epoch is, or only when there is
 # no other.
 _NOT_OF_THE_MODEL = ("callbacks", "checkpoint", "max_iter", "n_jobs", "verbose")
+# What it does shows in the data; as text it differs from process to process.
+_SEEN_IN_THE_DATA = ("tokenizer",)
 
 
 def make_optimizer(settings: dict[str, Any], network: Network) -> Optimizer:
@@ -152,13 +153,14 @@ def identity_of(
     settings: dict[str, Any],
     name: str,
     start: np.ndarray | None,
-    *samples: Samples | NextSteps | None,
+    *samples: TrainingSet | None,
 ) -> str:
     """Return a digest of all that the epochs of a fit depend on.
 
     start : parameters of the network that a warm start goes on with
     """
-    told = {k: v for k, v in settings.items() if k not in _NOT_OF_THE_MODEL}
+    left_out = (*_NOT_OF_THE_MODEL, *_SEEN_IN_THE_DATA)
+    told = {k: v for k, v in settings.items() if k not in left_out}
     if not isinstance(told["random_state"], (int, np.integer)):
         told["random_state"] = None  # the checkpoint holds its state
     if told["learning_rate"] == "cosine":
@@ -170,18 +172,9 @@ def identity_of(
         if part is None:
             digest.update(b"none")
             continue
-        _add_sequences(digest, part.sequences)
-        _add_array(digest, part.weights)
-        if isinstance(part, Samples):
-            _add_array(digest, part.targets)
+        for array in part.arrays():
+            _add_array(digest, array)
     return digest.hexdigest()
-
-
-def _add_sequences(digest: Any, sequences: Sequences) -> None:
-    _add_array(digest, sequences.lengths)
-    for block in sequences.blocks():
-        values, _ = sequences.take(block)
-        _add_array(digest, values)
 
 
 def _add_array(digest: Any, array: np.ndarray) -> None:

@@ -441,25 +441,37 @@ class GRU(Layer):
             )
         return Form("step", self._output_size, self.dtype)
 
-    def _infer(self, rows: Rows, n_threads: int) -> Rows:
+    def _infer(
+        self, rows: Rows, n_threads: int, states: np.ndarray | None = None
+    ) -> Rows:
+        """Run the layer; states : (L, B, H), the first ones, become the last ones."""
         assert rows.geometry is not None
         shape = len(rows.values), self._output_size
         output = _buffers.empty(shape, self.dtype)
-        self._stack.infer(rows.values, rows.geometry, None, output, n_threads)
+        h_n = self._stack.infer(rows.values, rows.geometry, states, output, n_threads)
+        if states is not None:
+            states[...] = h_n
         return Rows(output, rows.geometry)
 
     def _record(
-        self, rows: Rows, masks: Masks | None, n_threads: int
+        self,
+        rows: Rows,
+        masks: Masks | None,
+        n_threads: int,
+        states: np.ndarray | None = None,
     ) -> tuple[Rows, StackTape]:
+        """Run the layer for training; states : as for ``_infer``."""
         geometry = rows.geometry
         assert geometry is not None
         output = None
         if not self._stack.shares_states(geometry):
             shape = len(rows.values), self._output_size
             output = _buffers.empty(shape, self.dtype)
-        _, tape = self._stack.record(
-            rows.values, geometry, None, output, masks, n_threads
+        h_n, tape = self._stack.record(
+            rows.values, geometry, states, output, masks, n_threads
         )
+        if states is not None:
+            states[...] = h_n  # the tape has its own copy of the first ones
         if output is None:
             output = tape.last_states(self.hidden_size)
         return Rows(output, geometry), tape

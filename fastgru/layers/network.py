@@ -32,6 +32,9 @@ from fastgru.parameters import ParameterSet
 
 # (d_outputs, outputs) -> sum of the rows' losses; writes the gradient to the first.
 BatchLoss = Callable[[np.ndarray, np.ndarray], float]
+# By the number of each GRU its states, (num_layers, B, H), as ``Stream.state`` has
+# them.  A run begins with them and leaves its last ones in their place.
+States = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -186,8 +189,8 @@ class Network(Parametrized):
         Parameters
         ----------
         x : ndarray of shape (T, B, I), (B, T, I) with ``batch_first``, or (T, I)
-            Input, of the network's dtype; behind an Embedding tokens, whole numbers of
-            shape (T, B), (B, T) or (T,).
+            Input, of the network's dtype; for an Embedding or OneHot tokens, whole
+            numbers of shape (T, B), (B, T) or (T,).
         lengths : array-like of int of shape (B,), default=None
             Number of valid steps of each sequence, in any order, from 0 to T; None
             means T.
@@ -282,8 +285,44 @@ class Network(Parametrized):
         """
         return Stream(self.layers, self._input, batch_size)
 
+    def zero_states(self, batch_size: int) -> States:
+        """Return the states of sequences that begin.
+
+        Given to ``outputs`` or ``loss_and_gradients`` they become those after the
+        sequences' steps, with which their next steps go on.  No gradient passes from
+        one call to the one before.
+
+        Parameters
+        ----------
+        batch_size : int
+            Number of sequences, B.
+
+        Returns
+        -------
+        dict of str to ndarray
+            By the number of each GRU in the network its states (num_layers, B, H).
+
+        Raises
+        ------
+        ValueError
+            If a layer needs steps to come or all at once (a bidirectional GRU, a
+            pooling).
+        """
+        states: States = {}
+        for number, layer in enumerate(self.layers):
+            if isinstance(layer, Pooling) or getattr(layer, "bidirectional", False):
+                raise ValueError(f"{layer!r} needs whole sequences, not parts of them")
+            if isinstance(layer, GRU):
+                shape = (layer.num_layers, batch_size, layer.hidden_size)
+                states[str(number)] = np.zeros(shape, layer.dtype)
+        return states
+
     def outputs(
-        self, values: np.ndarray, lengths: np.ndarray, n_threads: int
+        self,
+        values: np.ndarray,
+        lengths: np.ndarray,
+        n_threads: int,
+        states: States | None = None,
     ) -> np.ndarray:
         """Run the network on sequences that stand one after the other.
 
@@ -292,13 +331,16 @@ class Network(Parametrized):
         values : ndarray of shape (sum of lengths, input_size), or tokens
         lengths : ndarray of shape (n,), int64
         n_threads : int
+        states : dict of str to ndarray, default=None
+            First states, in whose place the last ones are left; ``zero_states`` makes
+            them.  None means zeros.
 
         Returns
         -------
         ndarray of shape (n, output_size), or (sum of lengths, output_size)
         """
         rows = Rows(values, Geometry.concatenated(lengths))
-        return self._run(rows, n_threads).values
+        return self._run(rows, n_threads, states).values
 
     def loss_and_gradients(
         self,
@@ -308,6 +350,7 @@ class Network(Parametrized):
         gradients: ParameterSet,
         n_threads: int,
         masks: Masks | None = None,
+        states: States | None = None,
     ) -> float:
         """Return the summed loss of a batch and write the gradients of all parameters.
 
@@ -324,6 +367,8 @@ class Network(Parametrized):
             As for ``outputs``.
         masks : Masks, default=None
             Draws the dropout masks; None means no dropout.
+        states : dict of str to ndarray, default=None
+            As for ``outputs``; the gradients are those for first states that are given.
 
         Returns
         -------
@@ -331,7 +376,7 @@ class Network(Parametrized):
             What the loss returned.
         """
         rows = Rows(values, Geometry.concatenated(lengths))
-        rows, tapes = self._record(rows, masks, n_threads)
+        rows, tapes = self._record(rows, masks, n_threads, states)
         d_outputs = np.empty_like(rows.values)
         total = loss(d_outputs, rows.values)
         self._back(tapes, d_outputs, gradients, n_threads, wants_input=False)
@@ -357,18 +402,22 @@ class Network(Parametrized):
             )
         return _Inside(values, layout)
 
-    def _run(self, rows: Rows, n_threads: int) -> Rows:
-        for _, stage in self._stages:
-            rows = stage._infer(rows, n_threads)
+    def _run(self, rows: Rows, n_threads: int, states: States | None = None) -> Rows:
+        for number, stage in self._stages:
+            rows = stage._infer(rows, n_threads, *_own(states, number))
         return rows
 
     def _record(
-        self, rows: Rows, masks: Masks | None, n_threads: int
+        self,
+        rows: Rows,
+        masks: Masks | None,
+        n_threads: int,
+        states: States | None = None,
     ) -> tuple[Rows, list[Any]]:
         tapes = []
         for number, stage in self._stages:
             own = None if masks is None else masks.of_layer(number)
-            rows, tape = stage._record(rows, own, n_threads)
+            rows, tape = stage._record(rows, own, n_threads, *_own(states, number))
             tapes.append(tape)
         return rows, tapes
 
@@ -529,6 +578,12 @@ class _FinalStates:
 def _first_trained(layers: tuple[Layer, ...]) -> int:
     """Return the number of the first layer before which nothing needs gradients."""
     return 1 if isinstance(layers[0], OneHot) else 0
+
+
+def _own(states: States | None, number: int) -> tuple[np.ndarray, ...]:
+    """Return the states of one layer as the argument that it takes, if it has any."""
+    key = str(number)
+    return () if states is None or key not in states else (states[key],)
 
 
 def _stages(layers: tuple[Layer, ...]) -> list[tuple[int, Any]]:

@@ -6,11 +6,15 @@ come from: ``Samples`` was given them, ``NextSteps`` finds them in the sequences
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
+from fastgru.layers.network import States
 from fastgru.sequences import Sequences
+from fastgru.training.batches import minibatches
 
 
 class Batch(NamedTuple):
@@ -20,9 +24,61 @@ class Batch(NamedTuple):
     lengths: np.ndarray
     targets: np.ndarray
     weights: np.ndarray  # float64
+    numbers: np.ndarray  # tell the sequences of an epoch apart
+    states: States | None = None  # first ones, which become the last ones
 
 
-class Samples:
+class TrainingSet(ABC):
+    """What the trainer takes minibatches from."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return the number of samples."""
+
+    @abstractmethod
+    def minibatches(
+        self, batch_size: int, random_state: np.random.RandomState | None
+    ) -> Iterator[Batch]:
+        """Yield the minibatches of an epoch.
+
+        random_state : shuffles the samples; None keeps their order
+        """
+
+    @abstractmethod
+    def arrays(self) -> Iterator[np.ndarray]:
+        """Yield all that training depends on."""
+
+
+class _Numbered(TrainingSet):
+    """Sequences that are taken by their numbers."""
+
+    sequences: Sequences
+    weights: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+    @abstractmethod
+    def take(self, numbers: np.ndarray) -> Batch:
+        """Copy the samples of these numbers."""
+
+    def minibatches(
+        self, batch_size: int, random_state: np.random.RandomState | None
+    ) -> Iterator[Batch]:
+        """Yield the minibatches of an epoch."""
+        for numbers in minibatches(len(self), batch_size, random_state):
+            yield self.take(numbers)
+
+    def arrays(self) -> Iterator[np.ndarray]:
+        """Yield all that training depends on."""
+        yield self.sequences.lengths
+        for block in self.sequences.blocks():
+            values, _ = self.sequences.take(block)
+            yield values
+        yield self.weights
+
+
+class Samples(_Numbered):
     """Sequences with given targets.
 
     Parameters
@@ -50,14 +106,17 @@ class Samples:
         self.weights = weights
         self.per_step = per_step
 
-    def __len__(self) -> int:
-        return len(self.sequences)
+    def arrays(self) -> Iterator[np.ndarray]:
+        """Yield all that training depends on."""
+        yield from super().arrays()
+        yield self.targets
 
     def take(self, numbers: np.ndarray) -> Batch:
         """Copy the samples of these numbers."""
         rows = self._rows(numbers)
         values, lengths = self.sequences.take(numbers)
-        return Batch(values, lengths, self.targets[rows], self.weights[rows])
+        targets, weights = self.targets[rows], self.weights[rows]
+        return Batch(values, lengths, targets, weights, numbers)
 
     def subset(self, numbers: np.ndarray) -> Samples:
         """Pick samples; their sequences are not copied."""
@@ -76,7 +135,7 @@ class Samples:
         return rows_of_steps(self.sequences.lengths, numbers)
 
 
-class NextSteps:
+class NextSteps(_Numbered):
     """Sequences whose targets are their own next steps; the last step has none.
 
     Parameters
@@ -92,15 +151,12 @@ class NextSteps:
         self.sequences = sequences
         self.weights = weights
 
-    def __len__(self) -> int:
-        return len(self.sequences)
-
     def take(self, numbers: np.ndarray) -> Batch:
         """Copy the samples of these numbers."""
         values, lengths = self.sequences.take(numbers)
         weights = np.repeat(self.weights[numbers], lengths)
         weights[np.cumsum(lengths) - 1] = 0.0  # no sequence is empty
-        return Batch(values, lengths, np.roll(values, -1, axis=0), weights)
+        return Batch(values, lengths, np.roll(values, -1, axis=0), weights, numbers)
 
     def subset(self, numbers: np.ndarray) -> NextSteps:
         """Pick samples; their sequences are not copied."""

@@ -17,12 +17,11 @@ from fastgru.layers.masks import Masks
 from fastgru.layers.network import Network
 from fastgru.losses import Loss
 from fastgru.optimizers import Optimizer, clip_norm
-from fastgru.training.batches import minibatches
 from fastgru.training.checkpoint import Checkpoint
 from fastgru.training.history import Callback, Epoch, History, Progress
 from fastgru.training.interruption import Interruption
 from fastgru.training.penalties import ElasticNet
-from fastgru.training.samples import Batch, NextSteps, Samples
+from fastgru.training.samples import Batch, TrainingSet
 from fastgru.training.schedules import LearningRate
 
 
@@ -133,7 +132,7 @@ class Trainer:
         # Always replaced as one: an interruption can come between any two lines.
         self.progress: Progress | None = None
 
-    def fit(self, samples: Samples | NextSteps) -> History:
+    def fit(self, samples: TrainingSet) -> History:
         """Train until an epoch changes nothing any more or ``max_iter`` is reached.
 
         Ctrl-C ends training with a warning and keeps the last finished epoch (the best
@@ -188,7 +187,7 @@ class Trainer:
             stacklevel=6,
         )
 
-    def _run_epochs(self, samples: Samples | NextSteps) -> None:
+    def _run_epochs(self, samples: TrainingSet) -> None:
         with tqdm(
             total=self.max_iter,
             initial=self._n_finished,
@@ -266,13 +265,12 @@ class Trainer:
         wishes = [callback(epoch) for callback in self.callbacks]
         return any(wish is True for wish in wishes)
 
-    def _run_epoch(self, samples: Samples | NextSteps) -> float:
+    def _run_epoch(self, samples: TrainingSet) -> float:
         """Take one step per minibatch and return the mean loss."""
         total = total_weight = 0.0
-        numbers = minibatches(len(samples), self.batch_size, self.random_state)
-        for batch in numbers:
+        for batch in samples.minibatches(self.batch_size, self.random_state):
             self._interruption.check()
-            loss, weight = self._run_batch(samples.take(batch), batch)
+            loss, weight = self._run_batch(batch)
             total += loss
             total_weight += weight
         if total_weight == 0.0:
@@ -285,7 +283,7 @@ class Trainer:
             raise _Diverged
         return total / total_weight
 
-    def _run_batch(self, batch: Batch, numbers: np.ndarray) -> tuple[float, float]:
+    def _run_batch(self, batch: Batch) -> tuple[float, float]:
         """Take one step; return the summed loss, penalty included, and the weight."""
         network, gradients = self.network, self._gradients
         weight = sum_in_order(batch.weights)
@@ -302,7 +300,8 @@ class Trainer:
             loss,
             gradients,
             self.n_threads,
-            self._masks(numbers),
+            self._masks(batch.numbers),
+            batch.states,
         )
         total += self.penalty.add(network._parameters, gradients, weight)
         norm = clip_norm(gradients, self.max_norm)

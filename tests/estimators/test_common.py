@@ -501,7 +501,7 @@ def test_unequal_lengths_of_x_and_y_are_refused(make, n):
 def refuse_nothing(estimator, monkeypatch):
     """Let the first epoch end as Ctrl-C would end it."""
 
-    def interrupted(self, batch, numbers):
+    def interrupted(self, batch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Trainer, "_run_batch", interrupted)
@@ -642,9 +642,9 @@ def interrupt_batch(monkeypatch, number):
     """Do what Ctrl-C does in the middle of one minibatch, counted from 1."""
     run_batch, calls = Trainer._run_batch, []
 
-    def interrupted(self, batch, numbers):
-        calls.append(numbers)
-        loss = run_batch(self, batch, numbers)
+    def interrupted(self, batch):
+        calls.append(batch)
+        loss = run_batch(self, batch)
         if len(calls) == number:
             raise KeyboardInterrupt
         return loss

@@ -363,3 +363,74 @@ def test_gradients_of_a_loss_agree_with_central_differences():
     network.loss_and_gradients(values, lengths, loss, gradients, 1)
     with about("loss"):
         assert_gradients(dict(gradients), central_differences(total, state))
+
+
+# -- sequences in parts --
+
+IN_PARTS = [
+    kind
+    for kind, layers in LAYERS.items()
+    if not pools(kind) and "bidirectional" not in str(layers)
+]
+
+
+@pytest.mark.parametrize("kind", IN_PARTS)
+def test_parts_of_sequences_with_carried_states_are_the_whole(kind, rng):
+    network = make_network(kind)
+    x = np.ascontiguousarray(draw_inputs(kind, 9, 4).swapaxes(0, 1))
+    lengths = np.full(4, 9)
+    whole = network.outputs(np.concatenate(x), lengths, 1).reshape(4, 9, -1)
+    states = network.zero_states(4)
+    for begin, end in ((0, 1), (1, 4), (4, 9)):
+        part, n = np.concatenate(x[:, begin:end]), np.full(4, end - begin)
+        outputs = network.outputs(part, n, 1, states).reshape(4, end - begin, -1)
+        assert_same_bits("outputs", outputs, whole[:, begin:end])
+    # A sequence without steps in a part keeps its states.
+    before = {name: array.copy() for name, array in states.items()}
+    network.outputs(x[0, :2], np.array([2, 0, 0, 0]), 1, states)
+    for name, array in states.items():
+        assert_same_bits("kept", array[:, 1:], before[name][:, 1:])
+        assert not (array[:, 0] == before[name][:, 0]).all()
+
+
+@pytest.mark.parametrize("kind", ["tokens by step", "one hot"])
+def test_gradients_of_a_part_are_those_for_given_first_states(kind, rng):
+    network = make_network(kind)
+    x = draw_inputs(kind, 6, 3).T
+    parts = [(np.concatenate(x[:, :2]), 2), (np.concatenate(x[:, 2:]), 4)]
+    states = network.zero_states(3)
+    network.outputs(parts[0][0], np.full(3, 2), 1, states)
+    first = {name: array.copy() for name, array in states.items()}
+    cotangent = rng.standard_normal((12, 7))
+
+    def loss(d_outputs, outputs):
+        d_outputs[...] = cotangent
+        return float(np.sum(outputs * cotangent))
+
+    def run(states, gradients):
+        values, n = parts[1]
+        lengths = np.full(3, n)
+        return network.loss_and_gradients(
+            values, lengths, loss, gradients, 1, None, states
+        )
+
+    gradients, scratch = network._parameters.like(), network._parameters.like()
+    run(states, gradients)
+    after = network.zero_states(3)
+    network.outputs(np.concatenate(x), np.full(3, 6), 1, after)
+    for name, array in after.items():
+        assert_same_bits("last states", states[name], array)
+
+    def value(state_dict):
+        network.load_state_dict(state_dict)
+        return run({name: array.copy() for name, array in first.items()}, scratch)
+
+    state_dict = network.state_dict()
+    numeric = central_differences(value, state_dict)
+    assert_gradients({name: gradients[name] for name in gradients}, numeric)
+
+
+@pytest.mark.parametrize("kind", ["stack", "last", "max", "attention"])
+def test_what_needs_whole_sequences_has_no_states_to_carry(kind):
+    with pytest.raises(ValueError, match="needs whole sequences"):
+        make_network(kind).zero_states(2)
