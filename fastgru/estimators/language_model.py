@@ -373,7 +373,7 @@ class GRULanguageModel(BaseEstimator):
         network = make_token_network(settings, len(known), random_state)
         if goes_on:
             copy_parameters(self, network)
-        task = _task_of(known)
+        task = task_of(known)
         trainer = make_trainer(
             settings,
             network,
@@ -717,7 +717,8 @@ def _check_length(name: str, tokens: np.ndarray, least: int, why: str = "") -> N
         )
 
 
-def _task_of(vocabulary: Vocabulary) -> NextToken:
+def task_of(vocabulary: Vocabulary) -> NextToken:
+    """Return what a model of a vocabulary learns."""
     # Not np.array(tokens), which would make rows of tuples.
     classes = np.empty(len(vocabulary), object)
     for number, token in enumerate(vocabulary.tokens):

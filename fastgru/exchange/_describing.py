@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from fastgru.exchange._values import describe_labels, plain
+from fastgru.exchange._values import describe_labels, describe_tokens, plain
 
 Described = tuple[dict[str, np.ndarray], dict[str, Any]]
 
 LAYERS = ("Dense", "Dropout", "Embedding", "GRU", "GRUCell", "OneHot", "Pooling")
-ESTIMATORS = ("GRUClassifier", "GRURegressor", "GRUTransformer")
+ESTIMATORS = ("GRUClassifier", "GRULanguageModel", "GRURegressor", "GRUTransformer")
 
 
 def is_known(model: Any, names: tuple[str, ...]) -> bool:
@@ -38,8 +38,9 @@ def describe(model: Any) -> Described:
     if _is_pipeline(model):
         return _describe_pipeline(model)
     raise TypeError(
-        "expected a layer, a Network, a GRUClassifier, GRURegressor, GRUTransformer or "
-        f"SequenceScaler, or a Pipeline of these, got {_full_name(model)}"
+        "expected a layer, a Network, a GRUClassifier, GRURegressor, GRUTransformer, "
+        "GRULanguageModel or SequenceScaler, or a Pipeline of these, got "
+        f"{_full_name(model)}"
     )
 
 
@@ -77,6 +78,8 @@ def _describe_estimator(model: Any) -> Described:
             "stopped_by_score": model.best_loss_ is None,
         },
     }
+    if hasattr(model, "vocabulary_"):
+        description["vocabulary"] = describe_tokens(model.vocabulary_)
     if hasattr(model, "_encoder"):
         description["pooling"] = model._encoder.layers[-1].how
     return model._network.state_dict(), description

@@ -15,6 +15,7 @@ from fastgru.exchange._plans import ParametersPlan, Plan, Source, Wanted, plan_n
 from fastgru.exchange._values import (
     check_count,
     check_list,
+    check_tokens,
     check_type,
     rebuild_labels,
     take,
@@ -23,8 +24,16 @@ from fastgru.exchange._values import (
 from fastgru.exchange.container import shortened
 
 # The layers of an estimator's network, by the letters below.
-_LETTERS = {"Embedding": "E", "GRU": "G", "Pooling": "P", "Dropout": "o", "Dense": "D"}
+_LETTERS = {
+    "Embedding": "E",
+    "OneHot": "H",
+    "GRU": "G",
+    "Pooling": "P",
+    "Dropout": "o",
+    "Dense": "D",
+}
 _STRUCTURE = re.compile("E?G(o?G)*P?o?(Do?)*D")
+_STRUCTURE_OF_TEXT = re.compile("(H|Eo?)Go?D")
 _COMMON = ("class", "settings", "form", "feature_names_in", "output")
 _NETWORK = ("network", "task", "fitted")
 
@@ -35,6 +44,8 @@ def plan_estimator(description: dict[str, Any], n_bytes: int) -> FittedPlan:
         return ScalerPlan(description)
     if kind == "GRUTransformer":
         return TransformerPlan(description, n_bytes)
+    if kind == "GRULanguageModel":
+        return LanguageModelPlan(description, n_bytes)
     if kind in ESTIMATORS:
         return EstimatorPlan(description, n_bytes)
     raise ValueError(
@@ -232,6 +243,41 @@ class TransformerPlan(EstimatorPlan):
         layers = self._network.model.layers
         sizes = [g._output_size for g in layers if type(g).__name__ == "GRU"]
         return SequenceForm("univariate", sizes[-1])
+
+
+class LanguageModelPlan(EstimatorPlan):
+    """A fitted GRULanguageModel, with its vocabulary."""
+
+    def __init__(self, description: dict[str, Any], n_bytes: int) -> None:
+        from fastgru.estimators._vocabulary import UNKNOWN, Vocabulary
+        from fastgru.estimators.language_model import task_of
+
+        super().__init__(description, n_bytes, "vocabulary")
+        tokens = check_tokens(description["vocabulary"], self._task.n_outputs)
+        if tokens[0] != UNKNOWN:
+            raise ValueError(f"the first token must be {UNKNOWN!r}")
+        self._task = task_of(Vocabulary(tokens))
+
+    def _check_network(self) -> None:
+        network = self._network.model
+        letters = "".join(_LETTERS[type(layer).__name__] for layer in network.layers)
+        if not _STRUCTURE_OF_TEXT.fullmatch(letters):
+            raise ValueError("its layers are not those of a language model's network")
+        first = network.layers[0]
+        (gru,) = (layer for layer in network.layers if type(layer).__name__ == "GRU")
+        if first.n_tokens != network.output_size or gru.bidirectional:
+            raise ValueError("its network does not predict the next token")
+        if (self.form.kind, self.form.n_features_in) != ("tokens", 1):
+            raise ValueError(f"a language model does not read {self.form}")
+
+    def _check_task(self) -> None:
+        if type(self._task).__name__ != "NextToken":
+            raise ValueError("a language model learns the next token")
+
+    def _set_fitted(self, **fitted: Any) -> Any:
+        model = super()._set_fitted(**fitted)
+        del model.n_features_in_  # which a text has not
+        return model
 
 
 # -- tasks -----------------------------------------------------------------------------

@@ -46,13 +46,15 @@ def exchangeable(model: Any) -> GRU | GRUCell | Network:
         return model
     from sklearn.utils.validation import check_is_fitted
 
+    from fastgru.estimators import GRULanguageModel
     from fastgru.estimators._base import GRUEstimator
 
-    if not isinstance(model, GRUEstimator):
+    if not isinstance(model, (GRUEstimator, GRULanguageModel)):
         kind = type(model)
         raise TypeError(
-            "expected a GRU, GRUCell, Network, GRUClassifier, GRURegressor or "
-            f"GRUTransformer, got {kind.__module__}.{kind.__qualname__}"
+            "expected a GRU, GRUCell, Network, GRUClassifier, GRURegressor, "
+            "GRUTransformer or GRULanguageModel, got "
+            f"{kind.__module__}.{kind.__qualname__}"
         )
     check_is_fitted(model)
     # Of a transformer the part whose outputs users get.

@@ -89,6 +89,8 @@ def unplain(value: Any) -> Any:
 
 # -- class labels ----------------------------------------------------------------------
 
+# The types of tokens that JSON gives back as they were.
+_TOKENS = (str, int, float, bool)
 _LABELS: dict[str, tuple[type, ...]] = {
     "b": (bool,),
     "i": (int,),
@@ -104,6 +106,29 @@ _SPARE_BYTES = 10_000_000
 def describe_labels(labels: np.ndarray) -> list[Any]:
     """Return class labels as a list and the dtype to read them back with."""
     return [[plain("class label", label) for label in labels], labels.dtype.str]
+
+
+def describe_tokens(tokens: list[Any]) -> list[Any]:
+    """Return a vocabulary's tokens, which may be anything hashable, if a file can."""
+    for token in tokens:
+        if type(token) not in _TOKENS:
+            raise TypeError(
+                f"a token of type {type(token).__name__} cannot be saved to a file"
+            )
+    return list(tokens)
+
+
+def check_tokens(tokens: Any, n_tokens: int) -> list[Any]:
+    """Return a vocabulary that a file describes."""
+    check_type(tokens, list, "vocabulary")
+    if len(tokens) != n_tokens:
+        raise ValueError(f"there are {n_tokens} outputs, but {len(tokens)} tokens")
+    for token in tokens:
+        if type(token) not in _TOKENS:
+            raise ValueError(f"a token is {shortened(token)}")
+    if len(set(tokens)) < n_tokens:
+        raise ValueError("a token stands twice in the vocabulary")
+    return tokens
 
 
 def rebuild_labels(description: Any, n_labels: int, n_bytes: int) -> np.ndarray:

@@ -16,6 +16,7 @@ from onnx import TensorProto
 from sklearn.utils.validation import check_is_fitted
 
 from fastgru.estimators._base import GRUEstimator
+from fastgru.estimators.language_model import GRULanguageModel
 from fastgru.estimators.scaler import SequenceScaler
 from fastgru.exchange import onnx_check
 from fastgru.exchange.container import write_whole
@@ -40,6 +41,8 @@ from fastgru.layers.network import Network
 
 # Under which a model says what network it was, for from_onnx.
 NETWORK_KEY = "fastgru.network"
+
+_ESTIMATORS = (GRUEstimator, GRULanguageModel)
 
 _Arrays = dict[str, np.ndarray]
 
@@ -75,8 +78,8 @@ def to_onnx(
 
     Parameters
     ----------
-    model : GRU, GRUCell, Network, GRUClassifier, GRURegressor, GRUTransformer or \
-SequenceScaler
+    model : GRU, GRUCell, Network, GRUClassifier, GRURegressor, GRUTransformer, \
+GRULanguageModel or SequenceScaler
         Estimators must be fitted.
     path : str or path-like, default=None
         File to write besides, whole or not at all; None writes none.
@@ -117,17 +120,18 @@ SequenceScaler
     -----
     Inputs and outputs, with T steps, B sequences, L layers, D directions:
 
-    ==============  ==================================  ===============================
-    Model           Inputs                              Outputs
-    ==============  ==================================  ===============================
-    GRU             X, sequence_lens, initial_h         Y, Y_h as ``output, h_n``
-    GRUCell         X, initial_h                        Y_h
-    Network         X, sequence_lens                    Y
-    GRUClassifier   X, sequence_lens                    label, probabilities
-    GRURegressor    X, sequence_lens                    prediction
-    GRUTransformer  X, sequence_lens                    vectors
-    SequenceScaler  X                                   scaled
-    ==============  ==================================  ===============================
+    ================  ==============================  ===============================
+    Model             Inputs                          Outputs
+    ================  ==============================  ===============================
+    GRU               X, sequence_lens, initial_h     Y, Y_h as ``output, h_n``
+    GRUCell           X, initial_h                    Y_h
+    Network           X, sequence_lens                Y
+    GRUClassifier     X, sequence_lens                label, probabilities
+    GRURegressor      X, sequence_lens                prediction
+    GRUTransformer    X, sequence_lens                vectors
+    GRULanguageModel  X, sequence_lens                label, probabilities, each step's
+    SequenceScaler    X                               scaled
+    ================  ==============================  ===============================
 
     X is float32, or int64 for tokens, and of the shape that a call of the model takes:
     (T, B, I), (B, T, I) with ``batch_first``, of estimators (B, T, I) or (B, T).
@@ -158,7 +162,7 @@ SequenceScaler
     """
     check_flag("lengths", lengths)
     check_flag("initial_state", initial_state)
-    if isinstance(model, (GRUEstimator, SequenceScaler)):
+    if isinstance(model, (*_ESTIMATORS, SequenceScaler)):
         check_is_fitted(model)
     export = _export(model, lengths, initial_state)
     proto = _compared(export)
@@ -170,7 +174,7 @@ SequenceScaler
 def _export(model: Any, lengths: bool, initial_state: bool) -> _Export:
     if isinstance(model, SequenceScaler):
         return _export_scaler(model)
-    if isinstance(model, GRUEstimator):
+    if isinstance(model, _ESTIMATORS):
         warn_of_rounding(network_of(model).dtype, stacklevel=4)
         return _export_estimator(model, lengths)
     if isinstance(model, (GRU, GRUCell, Network)):
@@ -182,8 +186,9 @@ def _export(model: Any, lengths: bool, initial_state: bool) -> _Export:
     if isinstance(model, Network):
         return _export_network(model, lengths)
     raise TypeError(
-        "expected a GRU, GRUCell, Network, GRUClassifier, GRURegressor, GRUTransformer "
-        f"or SequenceScaler, got {type(model).__module__}.{type(model).__qualname__}"
+        "expected a GRU, GRUCell, Network, GRUClassifier, GRURegressor, "
+        "GRUTransformer, GRULanguageModel or SequenceScaler, got "
+        f"{type(model).__module__}.{type(model).__qualname__}"
     )
 
 
@@ -295,7 +300,7 @@ def _export_estimator(model: GRUEstimator, lengths: bool) -> _Export:
         [input_info(model), *_lengths_info(lengths)],
         output_infos(model),
         lambda feeds: compute_estimator(model, feeds),
-        n_tokens=model.n_tokens or 0,
+        n_tokens=getattr(network_of(model).layers[0], "n_tokens", 0),
         task=model._task,
     )
     lens = "sequence_lens" if lengths else None

@@ -59,6 +59,7 @@ def make_layers():
         fastgru.Network([embedding, gru, layers[5], dense]),
         fastgru.Network([layers[3], fastgru.Dropout(0.1)], batch_first=True),
         fastgru.Network([gru, fastgru.Pooling("last"), dense]),
+        fastgru.Network([fastgru.OneHot(5), fastgru.GRU(5, 2, random_state=0)]),
     ]
     return layers + networks
 
@@ -89,6 +90,12 @@ def make_estimators():
         fastgru.GRUTransformer(3, pooling="max", dtype="float64", **common).fit(X, y),
         fastgru.GRUTransformer(3, **common).fit(X),
         fastgru.SequenceScaler().fit(X),
+        fastgru.GRULanguageModel(
+            hidden_size=3, num_steps=4, batch_size=2, **common
+        ).fit("an é and a word, "),
+        fastgru.GRULanguageModel(
+            "word", hidden_size=3, embedding_dim=2, num_steps=2, **common
+        ).fit([3, 1, 2.5, True, "x"] * 3),
     ]
     classifier = fastgru.GRUClassifier(2, **common)
     steps = [("scale", fastgru.SequenceScaler()), ("learn", classifier)]
@@ -370,6 +377,13 @@ def run_model(model):
     if name in ("GRU", "GRUCell", "Dense"):
         x = np.ones((2, model.input_size), model.dtype)
         (fastgru.Network([model]) if name == "Dense" else model)(x)
+    elif name == "OneHot":
+        n = model.n_tokens
+        if n < 1000:
+            layers = [model, fastgru.GRU(n, 2, dtype=model.dtype)]
+            fastgru.Network(layers)(np.zeros((2, 1), np.int64))
+    elif name == "GRULanguageModel":
+        model.generate(model.vocabulary_[1:3], 2)
     elif name == "Network":
         n = model._input.n_features
         model(np.zeros((3, 2), int) if n is None else np.ones((3, 2, n), model.dtype))

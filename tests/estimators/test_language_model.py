@@ -346,7 +346,7 @@ def test_what_a_file_cannot_hold_is_refused(tmp_path):
     file = tmp_path / "model.safetensors"
     with pytest.raises(TypeError, match="tokenizer of type .* cannot be saved"):
         fastgru.save(make_model(tokenizer=list).fit(TEXT), file)
-    with pytest.raises(TypeError, match="class label of type tuple cannot be saved"):
+    with pytest.raises(TypeError, match="a token of type tuple cannot be saved"):
         fastgru.save(make_model().fit([(1, 2), (3, 4)] * 20), file)
     assert not file.exists()
 

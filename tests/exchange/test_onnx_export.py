@@ -330,6 +330,23 @@ def test_a_transformer(pooling):
     assert_all_close(actual, {"vectors": model.transform(X_NEW)})
 
 
+def test_a_language_model():
+    text = "a text that goes on and on, and on " * 9
+    model = fastgru.GRULanguageModel(
+        hidden_size=7, num_steps=5, max_iter=2, random_state=0
+    )
+    model.fit(text)
+    prefix = "on and t"
+    tokens = np.array([[model.vocabulary_.index(c) for c in prefix]])
+    feeds = {"X": tokens, "sequence_lens": np.array([len(prefix)], np.int32)}
+    results = run_onnx(to_onnx(model), feeds)
+    expected = model.predict_proba(prefix)
+    assert_close(
+        "the next one's", results["probabilities"][0, -1], expected, np.float32
+    )
+    assert results["label"][0, -1] == model.vocabulary_[expected.argmax()]
+
+
 def test_a_transformer_of_tokens_without_targets():
     model = transformer(8, n_tokens=7, **QUICK).fit(WORDS)
     actual = run_onnx(to_onnx(model), estimator_feeds(NEW_WORDS, np.int64))

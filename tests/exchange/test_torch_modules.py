@@ -270,6 +270,19 @@ def as_dtype(network, dtype, batch_first):
     return copied
 
 
+def test_a_language_model():
+    model = fastgru.GRULanguageModel(
+        hidden_size=7, num_steps=5, max_iter=2, random_state=0
+    )
+    model.fit("a text that goes on and on, and on " * 9)
+    module = to_torch(model)
+    tokens = torch.tensor([[1, 2, 3, 4]])
+    with torch.no_grad():
+        probabilities = module(tokens)[0, -1].softmax(0).numpy()
+    prefix = [model.vocabulary_[k] for k in tokens[0]]
+    np.testing.assert_allclose(probabilities, model.predict_proba(prefix), atol=1e-6)
+
+
 @EACH_NETWORK
 @BOTH_DTYPES
 @pytest.mark.parametrize("batch_first", [False, True])
