@@ -11,6 +11,7 @@ from safetensors.numpy import save_file
 import fastgru
 import fastgru.exchange
 from fastgru.cli import main
+from keras_models import import_keras
 from tolerances import assert_same_bits
 
 
@@ -48,6 +49,30 @@ def test_fastgru_to_fastgru(saved, tmp_path, gru, capsys):
     for name, array in fastgru.load(target).state_dict().items():
         assert_same_bits(name, array, gru.state_dict()[name])
     assert sorted(os.listdir(tmp_path)) == [saved.name, target.name]
+
+
+# Keras's own, when it writes weights that PyTorch holds.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".keras", ".onnx"])
+def test_a_layer_goes_to_another_framework_and_comes_back(
+    suffix, saved, tmp_path, gru, capsys
+):
+    if suffix == ".keras":
+        import_keras()
+    else:
+        pytest.importorskip("onnx" if suffix == ".onnx" else "torch")
+    other, back = tmp_path / f"model{suffix}", tmp_path / "back.safetensors"
+    assert convert(saved, other) == 0
+    assert convert(other, back) == 0
+    assert capsys.readouterr().out.count("check passed") == 2
+    x = np.random.default_rng(0).standard_normal((6, 4, 3)).astype(np.float32)
+    expected, _ = gru(x)
+    model = fastgru.load(back)
+    if suffix == ".keras":  # a model of one layer, batch-first
+        actual = model(x.swapaxes(0, 1)).swapaxes(0, 1)
+    else:
+        actual, _ = model(x)
+    assert_same_bits("output", actual, expected)
 
 
 @pytest.mark.parametrize(
