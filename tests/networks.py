@@ -55,12 +55,6 @@ LAYERS = {
         (fastgru.Pooling, ("mean",)),
         (fastgru.Dense, (8, 3)),
     ],
-    "one hot": [
-        (fastgru.OneHot, (7,)),
-        (fastgru.Dropout, (0.3,)),
-        (fastgru.GRU, (7, 4), {"num_layers": 2}),
-        (fastgru.Dense, (4, 7)),
-    ],
     "attention": [
         (fastgru.Embedding, (7, 5)),
         (fastgru.GRU, (5, 4)),

@@ -516,6 +516,7 @@ def test_the_time_machine_is_learned(test_data):
     model = GRULanguageModel(
         hidden_size=128,
         batch_size=16,
+        learning_rate="cosine",  # with a constant one the last epochs go up and down
         learning_rate_init=0.01,
         max_iter=100,
         n_iter_no_change=math.inf,
@@ -524,6 +525,6 @@ def test_the_time_machine_is_learned(test_data):
     )
     model.fit(text)
     assert math.exp(model.loss_) < 1.1
-    assert model.perplexity(text) < 1.15
+    assert model.perplexity(text) < 1.1
     words = model.generate("time traveller", 60).split()[:-1]
     assert set(words) <= set(text.split())

@@ -393,7 +393,7 @@ def test_parts_of_sequences_with_carried_states_are_the_whole(kind, rng):
         assert not (array[:, 0] == before[name][:, 0]).all()
 
 
-@pytest.mark.parametrize("kind", ["tokens by step", "one hot"])
+@pytest.mark.parametrize("kind", ["tokens by step", "one-hot by step"])
 def test_gradients_of_a_part_are_those_for_given_first_states(kind, rng):
     network = make_network(kind)
     x = draw_inputs(kind, 6, 3).T
