@@ -9,7 +9,7 @@ and a warning, never a result.
 
 import hashlib
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -153,11 +153,10 @@ def cached(compiled: Any, symbols_of: Callable) -> Any:
     return compiled
 
 
-def describe_cache(caches: Iterable[KernelCache] | None = None) -> dict[str, str]:
+def describe_cache() -> dict[str, str]:
     """Return where compiled code is kept and what is there, by name."""
-    caches = _caches if caches is None else list(caches)
-    folders = sorted({entry.cache_path for entry in caches})
-    n_current = sum(len(entry.current_keys()) for entry in caches)
+    folders = sorted({entry.cache_path for entry in _caches})
+    n_current = sum(len(entry.current_keys()) for entry in _caches)
     n_bytes = sum(
         file.stat().st_size
         for folder in folders

@@ -30,6 +30,13 @@ class Part(NamedTuple):
         return made
 
 
+def network_of(model: Any) -> Network:
+    """Return the network whose outputs a fitted estimator's results are made of."""
+    # Of a transformer the part whose outputs users get.
+    network: Network = getattr(model, "_encoder", model._network)
+    return network
+
+
 def exchangeable(model: Any) -> GRU | GRUCell | Network:
     """Return what a model computes with: a layer as it is, a network, an estimator's.
 
@@ -57,6 +64,4 @@ def exchangeable(model: Any) -> GRU | GRUCell | Network:
             f"{kind.__module__}.{kind.__qualname__}"
         )
     check_is_fitted(model)
-    # Of a transformer the part whose outputs users get.
-    network = getattr(model, "_encoder", model._network)
-    return Network(network.layers, batch_first=True)
+    return Network(network_of(model).layers, batch_first=True)

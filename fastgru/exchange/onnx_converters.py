@@ -118,10 +118,10 @@ def _declare_scaled(operator: Any) -> None:
 def _convert_estimator(scope: Any, operator: Any, container: Any) -> None:
     from onnx import TensorProto
 
+    from fastgru.exchange._models import network_of
     from fastgru.exchange.onnx_estimators import (
         add_estimator,
         add_lengths,
-        network_of,
         output_infos,
     )
     from fastgru.exchange.onnx_export import compare_in_pipeline, warn_of_rounding

@@ -12,15 +12,11 @@ from fastgru.estimators._base import GRUEstimator
 from fastgru.estimators._tasks import Classes, Labels, Numbers, Task
 from fastgru.estimators.scaler import SequenceScaler
 from fastgru.estimators.transformer import GRUTransformer
+from fastgru.exchange._models import network_of
 from fastgru.exchange.onnx_graph import GraphBuilder, value_info
 from fastgru.exchange.onnx_layers import Outputs, add_choice, add_network
 from fastgru.layers.dropout import Dropout
 from fastgru.layers.network import Network
-
-
-def network_of(model: GRUEstimator) -> Network:
-    """Return the network whose outputs an estimator's results are made of."""
-    return model._encoder if isinstance(model, GRUTransformer) else model._network
 
 
 def float32_layers(network: Network) -> list[Any]:

@@ -19,6 +19,7 @@ from fastgru.estimators._base import GRUEstimator
 from fastgru.estimators.language_model import GRULanguageModel
 from fastgru.estimators.scaler import SequenceScaler
 from fastgru.exchange import onnx_check
+from fastgru.exchange._models import network_of
 from fastgru.exchange.container import write_whole
 from fastgru.exchange.onnx_estimators import (
     add_estimator,
@@ -28,7 +29,6 @@ from fastgru.exchange.onnx_estimators import (
     compute_estimator,
     float32_layers,
     input_info,
-    network_of,
     output_infos,
     wrong_labels,
 )
