@@ -118,6 +118,7 @@ def _networks(dtype: np.dtype) -> Iterator[tuple[Any, np.ndarray]]:
 def _for_predictions(dtype: np.dtype) -> list[Callable[[], Any]]:
     from fastgru import losses
     from fastgru.kernels import losses as kernels
+    from fastgru.kernels.values import all_within
 
     lengths = np.arange(_B) % _T + 1
 
@@ -138,7 +139,11 @@ def _for_predictions(dtype: np.dtype) -> list[Callable[[], Any]]:
         kernels.sum_in_order(np.zeros(2))
         kernels.log_logistic(outputs[0], outputs[1].copy())
 
-    return [*(partial(run, n, x) for n, x in _networks(dtype)), activate]
+    def look() -> None:
+        for given in (np.float32, np.float64):
+            all_within(np.zeros((1, 1), given), np.ones(1, np.int64), 1.0)
+
+    return [*(partial(run, n, x) for n, x in _networks(dtype)), activate, look]
 
 
 def _for_streams(dtype: np.dtype) -> list[Callable[[], Any]]:

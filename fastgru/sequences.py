@@ -31,8 +31,8 @@ What it costs
   short time also that in the type of X. The exceptions are inputs that have no
   numbers to refer to: nested Python lists, arrays of objects and data frames of
   several column types are converted once.
-- Time: the check is one pass over the values, and for 3-D arrays a look at each
-  sequence's last step. ``take`` is one copy: by fancy index where no sequence is
+- Time: the check is one pass over the values, without a copy where they are float32 or
+  float64 and contiguous, and for 3-D arrays a look at each sequence's last step. ``take`` is one copy: by fancy index where no sequence is
   padded, else by concatenating the picked sequences.
 
 A new form of X is a new kind in `SequenceForm`, and a branch where this file asks for
@@ -51,6 +51,10 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.utils.validation import check_array
 
+from fastgru import _buffers
+from fastgru.kernels.values import all_within
+from fastgru.layers._checks import readable
+
 __all__ = ["SequenceForm", "Sequences", "check_sequences"]
 
 # An array (n_samples, n_timesteps, n_channels), or a list of arrays with one of
@@ -59,6 +63,9 @@ Source = NDArray[Any] | list[NDArray[Any]]
 
 # Small enough that a block is still in the cache when its values are looked at.
 _BLOCK_BYTES = 2**20
+
+# Types of numbers that kernels read.
+_COMPILED_FOR = (np.dtype(np.float32), np.dtype(np.float64))
 
 _NO_ARRAYS = (str, bytes, Mapping, Set, Iterator)
 
@@ -213,16 +220,13 @@ class Sequences:
         """
         rows, lengths = self._pick(indices)
         source, dtype = self._source, self.dtype
-        if not isinstance(source, list) and (lengths == source.shape[1]).all():
-            # A slice is a view and has to be copied; an index array copied already.
-            values = source[rows].astype(dtype, order="C", copy=isinstance(rows, slice))
-            values = values.reshape(-1, self.n_features)
+        values = _buffers.empty((int(lengths.sum()), self.n_features), dtype)
+        if isinstance(source, list):
+            _copy_members(source, rows, values)
+        elif (lengths == source.shape[1]).all():
+            np.copyto(values.reshape(-1, *source.shape[1:]), source[rows], "unsafe")
         else:
-            values = np.empty((lengths.sum(), self.n_features), dtype)
-            if isinstance(source, list):
-                _copy_members(source, rows, values)
-            else:
-                _copy_padded(source, rows, lengths, values)
+            _copy_padded(source, rows, lengths, values)
         return (values[:, 0] if self.form.kind == "tokens" else values), lengths
 
     def subset(self, indices: slice | ArrayLike) -> Sequences:
@@ -415,20 +419,7 @@ def _as_list_or_array(X: Any, name: str) -> Any:
 
 def _open_array(X: Any, name: str) -> tuple[NDArray[Any], SequenceForm]:
     """Take a 2-D or 3-D array, or what NumPy makes one of; return it 3-D."""
-    _refuse_masked(X, "X")
-    try:
-        array = np.asarray(
-            check_array(
-                X,
-                allow_nd=True,
-                ensure_all_finite=False,
-                estimator=name,
-                input_name="X",
-            )
-        )
-    except (TypeError, ValueError, OverflowError) as error:
-        _name_cell(X, "X", error)
-        raise
+    array = X if _is_plain(X) else _convert(X, name)
     if array.ndim > 3:
         raise ValueError(
             f"X of {name} has {array.ndim} dimensions (shape={array.shape}); "
@@ -445,6 +436,30 @@ def _open_array(X: Any, name: str) -> tuple[NDArray[Any], SequenceForm]:
                 f"of 1 is required by {name}."
             )
     return array, SequenceForm("sequences", array.shape[2])
+
+
+def _is_plain(X: Any) -> bool:
+    """Whether X is what `_convert` would hand back as it is, which takes it a while."""
+    is_array = type(X) is np.ndarray and X.dtype in _COMPILED_FOR
+    return is_array and X.ndim in (2, 3) and X.size > 0
+
+
+def _convert(X: Any, name: str) -> NDArray[Any]:
+    """Make an array of what scikit-learn takes for one."""
+    _refuse_masked(X, "X")
+    try:
+        return np.asarray(
+            check_array(
+                X,
+                allow_nd=True,
+                ensure_all_finite=False,
+                estimator=name,
+                input_name="X",
+            )
+        )
+    except (TypeError, ValueError, OverflowError) as error:
+        _name_cell(X, "X", error)
+        raise
 
 
 def _open_list(X: list[Any], name: str) -> tuple[list[NDArray[Any]], SequenceForm]:
@@ -665,7 +680,7 @@ def _find_lengths(source: Source, form: SequenceForm) -> NDArray[np.int64]:
     full = lengths.copy()
     for block in _blocks(full, _BLOCK_BYTES // (n_features * source.itemsize)):
         part = source[block]
-        padded = np.flatnonzero(np.isnan(part[:, -1]).all(axis=1))
+        padded = np.flatnonzero(np.isnan(part[:, -1, 0]))
         if padded.size:
             is_valid = ~np.all(np.isnan(part[padded]), axis=2)
             after_last = n_timesteps - is_valid[:, ::-1].argmax(axis=1)
@@ -695,13 +710,20 @@ def _check_lengths(lengths: NDArray[np.int64], source: Source, name: str) -> Non
 def _check_values(sequences: Sequences) -> None:
     """Refuse NaN, infinity and what overflows the dtype of the model."""
     source = sequences._source
-    if not isinstance(source, list) and source.dtype.kind in "biu":
-        return
+    if not isinstance(source, list):
+        if source.dtype.kind in "biu":
+            return
+        flags = source.flags
+        if source.dtype in _COMPILED_FOR and flags.c_contiguous and flags.aligned:
+            # One call without Python's lock, and nothing is copied.
+            rows = readable(source).reshape(len(source), -1)
+            sizes = sequences.lengths * sequences.n_features
+            if all_within(rows, sizes, float(np.finfo(sequences.dtype).max)):
+                return
     with np.errstate(over="ignore", invalid="ignore"):
         for block in sequences.blocks():
             values, lengths = sequences.take(block)
-            # The extremes show everything: NaN spreads, infinity is one of them.
-            if not (np.isfinite(values.min()) and np.isfinite(values.max())):
+            if not np.isfinite(values).all():
                 _refuse_value(sequences, block.start, values, lengths)
 
 

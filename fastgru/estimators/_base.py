@@ -340,6 +340,8 @@ class GRUEstimator(BaseEstimator):
 
     def _remember_names(self, X: Any, *, reset: bool) -> None:
         """Remember the names of a data frame's columns, or compare them."""
+        if type(X) is np.ndarray and not hasattr(self, "feature_names_in_"):
+            return  # asking all kinds of data frames takes as long as a small network
         validate_data(self, X, reset=reset, skip_check_array=True, ensure_2d=False)
 
     def _partial_fit(
