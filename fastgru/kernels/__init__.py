@@ -32,7 +32,7 @@ Map of this folder, bottom-up:
 - ``pooling``           one row per sequence: last, mean, max, weighted mean
 - ``dropout``           masks, and rows multiplied by them
 - ``losses``            losses and their gradients
-- ``values``            whether numbers may be taken as they are
+- ``values``            whether numbers may be taken as they are; logarithms
 - ``updates``           what an optimiser does to the flat parameter vector
 - ``normal``            standard normal numbers from uniform ones
 - ``orthogonal``        the orthogonal factor of a matrix

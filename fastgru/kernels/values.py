@@ -1,6 +1,7 @@
-"""Whether numbers may be taken as they are."""
+"""Whether numbers may be taken as they are, and their logarithms."""
 
 from fastgru._jit import kernel
+from fastgru.kernels.activations import log
 
 
 @kernel
@@ -15,3 +16,10 @@ def all_within(rows, sizes, largest):
         for j in range(sizes[i]):
             outside |= not abs(rows[i, j]) <= largest
     return not outside
+
+
+@kernel
+def logarithm(logarithms, values):
+    """Write the natural logarithm of each positive number; both 1-D float64."""
+    for i in range(values.size):
+        logarithms[i] = log(values[i])

@@ -75,6 +75,8 @@ class Trainer:
     ----------
     progress : Progress or None
         Where the training stands; None before the first epoch is finished.
+    was_interrupted : bool
+        Whether Ctrl-C ended the training.
     """
 
     def __init__(
@@ -131,6 +133,7 @@ class Trainer:
             self._first_kept = network._parameters.flat.copy()
         # Always replaced as one: an interruption can come between any two lines.
         self.progress: Progress | None = None
+        self.was_interrupted = False
 
     def fit(self, samples: TrainingSet) -> History:
         """Train until an epoch changes nothing any more or ``max_iter`` is reached.
@@ -162,6 +165,7 @@ class Trainer:
         except KeyboardInterrupt:
             if self.progress is None:
                 raise
+            self.was_interrupted = True
             what = f"{self.name} was interrupted in epoch {self._n_finished + 1}; it"
             self._warn(what, UserWarning)
         except _Diverged as error:

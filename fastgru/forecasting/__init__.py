@@ -1,0 +1,14 @@
+"""What a forecast is made of, below ``GRUForecaster``.
+
+How a forecast goes, and which file knows it:
+
+- ``_series``       what a user passes: one series or many, gaps, the index
+- ``_transforms``   values to levels, which the network's inputs and targets are, and back
+- ``_seasons``      the part of a series that repeats itself
+- ``_histories``    a series in levels; what the network reads of it
+- ``_windows``      minibatches of windows of all series, which are never written out
+- ``_strategies``   forecasts of all steps at once, or of one after the other
+- ``_intervals``    how far off forecasts were, and the intervals that follow
+- ``_scores``       the scaled error, the seasonal naive forecast
+- ``backtest``      forecasts from many origins beside what came
+"""

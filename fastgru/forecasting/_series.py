@@ -1,0 +1,456 @@
+"""What a user passes as series: one or many, checked once, and results in that form.
+
+A series is a 1-D array or a pandas Series (one variable), or a 2-D array or a DataFrame
+(a column per variable, forecast together); a list holds several of one such kind and of
+any lengths.  Known features (exog) come in the same way, with a row for each step.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
+
+import numpy as np
+
+FILLS = (None, "linear", "last")
+
+
+@dataclass(frozen=True)
+class Series:
+    """One checked series.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_steps, n_targets), float64
+    exog : ndarray of shape (n_steps, n_exog), float64
+        Known features; no columns where there are none.
+    index : pandas Index or None
+        Regular and sorted, of the length of the values.
+    """
+
+    values: np.ndarray
+    exog: np.ndarray
+    index: Any = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def before(self, n_steps: int) -> Series:
+        """Return the first steps."""
+        return self._part(slice(n_steps))
+
+    def after(self, n_steps: int) -> Series:
+        """Return the steps from this one on."""
+        return self._part(slice(n_steps, None))
+
+    def followed_by(self, new: Series) -> Series:
+        """Return both, one after the other."""
+        index = None if self.index is None else self.index.append(new.index)
+        return Series(
+            np.concatenate([self.values, new.values]),
+            np.concatenate([self.exog, new.exog]),
+            index,
+        )
+
+    def _part(self, steps: slice) -> Series:
+        index = None if self.index is None else self.index[steps]
+        return Series(self.values[steps], self.exog[steps], index)
+
+
+@dataclass(frozen=True)
+class SeriesForm:
+    """The form in which series came, and in which forecasts go back.
+
+    Parameters
+    ----------
+    is_list : bool
+        Whether there are several.
+    container : {"array", "Series", "DataFrame"}
+    is_flat : bool
+        Whether a series has one axis.
+    n_targets, n_exog : int
+        Variables and known features of a step.
+    names : tuple
+        Names of the variables of pandas objects.
+    """
+
+    is_list: bool
+    container: str
+    is_flat: bool
+    n_targets: int
+    n_exog: int
+    names: tuple[Any, ...] = ()
+
+    def __str__(self) -> str:
+        """Say what the series are, for error messages."""
+        if self.is_flat:
+            kind = "a 1-D array" if self.container == "array" else "a Series"
+        else:
+            kind = "a 2-D array" if self.container == "array" else "a DataFrame"
+            kind += f" of {self.n_targets} columns"
+        return f"a list, each member {kind}" if self.is_list else kind
+
+    def to_user(self, parts: list[np.ndarray], indexes: list[Any]) -> Any:
+        """Give arrays (n_steps, n_targets), one per series, the form of the input."""
+        given = [
+            self._to_user(part, index)
+            for part, index in zip(parts, indexes, strict=True)
+        ]
+        return given if self.is_list else given[0]
+
+    def _to_user(self, part: np.ndarray, index: Any) -> Any:
+        values = part[:, 0] if self.is_flat else part
+        if self.container == "array":
+            return values
+        import pandas as pd
+
+        if self.is_flat:
+            return pd.Series(values, index, name=self.names[0])
+        return pd.DataFrame(values, index, columns=list(self.names))
+
+
+def check_series(
+    series: Any,
+    exog: Any = None,
+    *,
+    fill: str | None = None,
+    expected: SeriesForm | None = None,
+    what: str = "series",
+) -> tuple[list[Series], SeriesForm]:
+    """Check what a user passed and return it as a list.
+
+    Parameters
+    ----------
+    series : array, Series, DataFrame, or list of them
+    exog : the same, default=None
+        Known features.
+    fill : {None, "linear", "last"}, default=None
+        What to do about NaN: refuse it, interpolate, or repeat the last number.
+    expected : SeriesForm, default=None
+        The form that ``fit`` saw.
+    what : str
+        The name of the argument, for messages.
+
+    Returns
+    -------
+    series : list of Series
+    form : SeriesForm
+
+    Raises
+    ------
+    TypeError
+        If something is no array of numbers.
+    ValueError
+        If shapes do not fit each other or what is expected, an index is not sorted or
+        not regular, or numbers are missing or infinite.
+    """
+    is_list = isinstance(series, (list, tuple)) and not _is_list_of_numbers(series)
+    members = list(series) if is_list else [series]
+    if not members:
+        raise ValueError(f"{what} is an empty list; expected at least one series")
+    places = [f"{what}[{k}]" for k in range(len(members))] if is_list else [what]
+    exogs = _members_of_exog(exog, len(members), is_list=is_list)
+    checked: list[Series] = []
+    form = None
+    for member, own_exog, place in zip(members, exogs, places, strict=True):
+        one, own_form = _check_one(member, own_exog, fill, place)
+        own_form = replace(own_form, is_list=is_list)
+        if form is not None and own_form != replace(form, names=own_form.names):
+            raise ValueError(
+                f"{place} is not of the form of {what}[0]: {_difference(own_form, form)}"
+            )
+        form = form or own_form
+        checked.append(one)
+    assert form is not None  # there is at least one
+    if expected is not None:
+        _check_form(form, expected, len(checked), what)
+    return checked, form
+
+
+def _is_list_of_numbers(series: Any) -> bool:
+    return len(series) > 0 and all(np.ndim(member) == 0 for member in series)
+
+
+def _members_of_exog(exog: Any, n_series: int, *, is_list: bool) -> list[Any]:
+    if exog is None:
+        return [None] * n_series
+    if not is_list:
+        return [exog]
+    if not isinstance(exog, (list, tuple)) or len(exog) != n_series:
+        kind = f"{len(exog)} members" if isinstance(exog, (list, tuple)) else "no list"
+        raise ValueError(
+            f"series is a list of {n_series}, so exog must be one too, of as many "
+            f"members; got {kind}"
+        )
+    return list(exog)
+
+
+def _check_one(
+    series: Any, exog: Any, fill: str | None, place: str
+) -> tuple[Series, SeriesForm]:
+    container = _container(series)
+    values = _numbers(series, place)
+    is_flat = values.ndim == 1
+    if values.ndim not in (1, 2):
+        raise ValueError(
+            f"{place} has {values.ndim} dimensions (shape {values.shape}); expected one "
+            "series, of shape (n_steps,) or (n_steps, n_variables), or a list of series "
+            "of unequal lengths"
+        )
+    if values.size == 0:
+        raise ValueError(f"{place} is empty (shape {values.shape})")
+    values = values.reshape(len(values), -1)
+    index = None if container == "array" else _check_index(series.index, place)
+    values = _without_gaps(values, index, fill, place)
+    features = np.empty((len(values), 0))
+    if exog is not None:
+        features = check_exog(exog, len(values), index, place.replace("series", "exog"))
+    names: tuple[Any, ...] = ()
+    if container != "array":
+        names = (series.name,) if is_flat else tuple(series.columns)
+    form = SeriesForm(
+        is_list=False,
+        container=container,
+        is_flat=is_flat,
+        n_targets=values.shape[1],
+        n_exog=features.shape[1],
+        names=names,
+    )
+    return Series(values, features, index), form
+
+
+def check_exog(exog: Any, n_steps: int, index: Any, place: str) -> np.ndarray:
+    """Return known features as an array, or say what is wrong with them."""
+    values = _numbers(exog, place)
+    if values.ndim == 1:
+        values = values[:, np.newaxis]
+    if values.ndim != 2 or len(values) != n_steps or values.shape[1] == 0:
+        raise ValueError(
+            f"{place} must have a row of features for each of {n_steps} steps: shape "
+            f"({n_steps}, n_features), got shape {np.shape(exog)}"
+        )
+    own = exog.index if _container(exog) != "array" else None
+    if index is not None and own is not None and not index.equals(own):
+        raise ValueError(
+            f"{place} has another index than its series: {_ends(own)}, expected "
+            f"{_ends(index)}"
+        )
+    return _without_gaps(values, own, None, place)
+
+
+def _container(series: Any) -> str:
+    """Return which of the kinds a series is."""
+    pandas = sys.modules.get("pandas")
+    if pandas is not None:
+        if isinstance(series, pandas.Series):
+            return "Series"
+        if isinstance(series, pandas.DataFrame):
+            return "DataFrame"
+    return "array"
+
+
+def _numbers(series: Any, place: str) -> np.ndarray:
+    """Return float64 numbers, or say what is none."""
+    if isinstance(series, np.ma.MaskedArray) and np.ma.is_masked(series):
+        raise ValueError(f"{place} has masked values; mark gaps with NaN")
+    try:
+        array = np.asarray(series)
+    except ValueError:
+        raise ValueError(
+            f"{place} holds rows of unequal lengths; expected an array (n_steps,) or "
+            "(n_steps, n_variables)"
+        ) from None
+    kind = array.dtype.kind
+    if kind not in "biuf" and kind != "O":
+        raise TypeError(
+            f"{place} must hold numbers, got {array.dtype} ({type(series).__name__})"
+        )
+    try:
+        return np.array(array, np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"{place} must hold numbers, got {type(series).__name__}: {error}"
+        ) from error
+
+
+def _without_gaps(
+    values: np.ndarray, index: Any, fill: str | None, place: str
+) -> np.ndarray:
+    """Fill gaps if that is asked for, and refuse what is left of them."""
+    infinite = np.argwhere(np.isinf(values))
+    if infinite.size:
+        raise ValueError(
+            f"{place} holds infinity at {_step(infinite[0, 0], index)}; expected numbers"
+        )
+    missing = np.isnan(values)
+    if not missing.any():
+        return values
+    if fill is None:
+        steps = np.flatnonzero(missing.any(axis=1))
+        shown = ", ".join(_step(step, index) for step in steps[:3])
+        more = "" if len(steps) <= 3 else f" and {len(steps) - 3} more"
+        if place.startswith("exog"):
+            advice = "known features have no gaps"
+        else:
+            advice = (
+                'fill="linear" interpolates gaps and fill="last" repeats what came '
+                "before them"
+            )
+        raise ValueError(f"{place} is NaN at {shown}{more}; {advice}")
+    for column, gaps in zip(values.T, missing.T, strict=True):
+        known = np.flatnonzero(~gaps)
+        if not known.size:
+            raise ValueError(f"{place} is NaN at all of {len(column)} steps")
+        steps = np.arange(len(column))
+        if fill == "linear":
+            column[gaps] = np.interp(steps[gaps], known, column[known])
+        else:
+            before = np.searchsorted(known, steps[gaps], side="right") - 1
+            column[gaps] = column[known[np.maximum(before, 0)]]
+    return values
+
+
+def _step(step: int, index: Any) -> str:
+    return f"step {step}" if index is None else f"step {step} ({index[step]})"
+
+
+# The index.
+
+
+def _check_index(index: Any, place: str) -> Any:
+    """Return a regular index, with its frequency, or say where it is not one."""
+    import pandas as pd
+
+    if index.hasnans or not (index.is_monotonic_increasing and index.is_unique):
+        at = _first_fall(index)
+        raise ValueError(
+            f"the index of {place} must rise from step to step; step {at} is "
+            f"{index[at]}" + (f", after {index[at - 1]}" if at else "")
+        )
+    if isinstance(index, pd.DatetimeIndex):
+        return _with_frequency(index, place)
+    if isinstance(index, pd.PeriodIndex):
+        steps = index.asi8
+    elif pd.api.types.is_numeric_dtype(index.dtype):
+        steps = index.to_numpy()
+    elif isinstance(index, pd.TimedeltaIndex):
+        steps = index.asi8
+    else:
+        raise TypeError(
+            f"the index of {place} is of {index.dtype}; expected dates, periods or "
+            "numbers, which go on after the last step"
+        )
+    if len(index) > 2:
+        widths = np.diff(steps)
+        wrong = np.flatnonzero(~np.isclose(widths, widths[0], rtol=1e-6, atol=0))
+        if isinstance(index, pd.PeriodIndex):
+            wrong = np.flatnonzero(widths != 1)
+        if wrong.size:
+            _refuse_irregular(index, int(wrong[0]), place)
+    return index
+
+
+def _with_frequency(index: Any, place: str) -> Any:
+    """Return dates that know their frequency."""
+    import pandas as pd
+
+    if index.freq is not None or len(index) < 3:
+        return index
+    frequency = pd.infer_freq(index)
+    if frequency is None:
+        # Months and years differ by some days; what is out of order, by far more.
+        widths = np.diff(index.asi8).astype(np.float64)
+        wrong = np.flatnonzero(np.abs(widths / np.median(widths) - 1.0) > 0.2)
+        first = int(wrong[0]) if wrong.size else int(np.argmax(widths))
+        _refuse_irregular(index, first, place)
+    return pd.DatetimeIndex(index, freq=frequency)
+
+
+def _refuse_irregular(index: Any, at: int, place: str) -> NoReturn:
+    raise ValueError(
+        f"the index of {place} is not regular: step {at + 1} is {index[at + 1]}, after "
+        f"{index[at]}.  Bring it to one frequency, for example by "
+        'series.asfreq("D"), and choose how to fill what is missing'
+    )
+
+
+def _first_fall(index: Any) -> int:
+    """Return the first step whose index is missing or does not rise."""
+    for at in range(len(index)):
+        is_missing = index[at : at + 1].hasnans
+        if is_missing or (at and not index[at] > index[at - 1]):
+            return at
+    return len(index) - 1
+
+
+def next_index(index: Any, n_steps: int) -> Any:
+    """Return the index of the steps that follow; None where there is no index."""
+    if index is None:
+        return None
+    import pandas as pd
+
+    if isinstance(index, pd.DatetimeIndex):
+        if index.freq is None:
+            raise ValueError(
+                f"an index of {len(index)} dates shows no frequency; give it one, for "
+                'example by series.asfreq("D")'
+            )
+        return pd.date_range(index[-1], periods=n_steps + 1, freq=index.freq)[1:]
+    if isinstance(index, pd.PeriodIndex):
+        return pd.period_range(index[-1] + 1, periods=n_steps, freq=index.freq)
+    width = index[-1] - index[-2] if len(index) > 1 else 1
+    if isinstance(index, pd.TimedeltaIndex):
+        return pd.timedelta_range(index[-1] + width, periods=n_steps, freq=width)
+    if isinstance(index, pd.RangeIndex):
+        return pd.RangeIndex(index[-1] + width, index[-1] + (n_steps + 1) * width, width)
+    return pd.Index(index[-1] + width * np.arange(1, n_steps + 1))
+
+
+def check_follows(old: Series, new: Series, what: str) -> Series:
+    """Return what follows a series with the index that it then has."""
+    if old.index is None:
+        return replace(new, index=None)
+    expected = next_index(old.index, len(new))
+    if new.index is None:
+        return replace(new, index=expected)
+    if not _is_same(expected, new.index):
+        raise ValueError(
+            f"{what} must go on where the series ended: its index has {_ends(new.index)}"
+            f", expected {_ends(expected)}"
+        )
+    return replace(new, index=expected)
+
+
+def _is_same(expected: Any, index: Any) -> bool:
+    if expected.equals(index):
+        return True
+    try:
+        return bool(np.allclose(expected.to_numpy(), index.to_numpy(), rtol=1e-9))
+    except TypeError:
+        return False
+
+
+def _ends(index: Any) -> str:
+    return f"{len(index)} steps from {index[0]} to {index[-1]}"
+
+
+# The form.
+
+
+def _check_form(
+    form: SeriesForm, expected: SeriesForm, n_series: int, what: str
+) -> None:
+    """Compare the form with what ``fit`` saw; arrays may go on where pandas was."""
+    same = ("is_list", "n_targets", "n_exog")
+    if any(getattr(form, name) != getattr(expected, name) for name in same):
+        raise ValueError(
+            f"{what} does not have the form of the series in fit: "
+            f"{_difference(form, expected)}"
+        )
+
+
+def _difference(form: SeriesForm, expected: SeriesForm) -> str:
+    if form.n_exog != expected.n_exog:
+        return f"it has {form.n_exog} exog features, expected {expected.n_exog}"
+    return f"it is {form}, expected {expected}"
