@@ -371,7 +371,7 @@ def num_threads(n, *, in_teams=False):
     """Run a block with ``n`` threads, however small the work, and undo that after it.
 
     A call shares its work only where that pays; these cases are smaller.  ``in_teams``
-    has threads share the units of sequences that are too few to be shared themselves.
+    has threads share the units of all sequences, and not the sequences.
     """
     before = fastgru.get_num_threads()
     fastgru.set_num_threads(n)
@@ -383,6 +383,7 @@ def num_threads(n, *, in_teams=False):
         else:
             patch.setattr(recurrence, "_SMALLEST_TEAM", 0)
             patch.setattr(recurrence, "_SMALLEST_SHARE", 1)
+            patch.setattr(recurrence, "_HEAVIEST_BLOCK", 0)
             patch.setattr(recurrence, "_PATIENCE_PER_TERM", 0.2)
             patch.setattr(recurrence, "_team_trials", EveryTeam())
         try:

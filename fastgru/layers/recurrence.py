@@ -24,6 +24,7 @@ from fastgru.kernels.gru_inference import (
     gru_inference_parallel,
     team_scratch,
 )
+from fastgru.kernels.gru_states import ROWS_TOGETHER
 from fastgru.kernels.packing import aligned_zeros, pack_gru, packed_size
 from fastgru.kernels.simd import REGISTERS
 from fastgru.kernels.sync import TEAM_SIZE, was_held_up
@@ -41,6 +42,10 @@ _SMALLEST_BLOCK = 4
 # of units below which a member has too little to do between meetings.
 _SMALLEST_TEAM = 2_000_000
 _SMALLEST_SHARE = 2
+# Bytes of weights read in a step above which a core's own cache no longer holds them:
+# then even many sequences, up to what a team takes at once, are for a team, each of
+# whose members reads only the weights of its own units.
+_HEAVIEST_BLOCK = 2**21
 # Looks, of some 20 nanoseconds, that the first of a team spends on waiting for the
 # others: a quarter of the time that it would take alone.
 _PATIENCE_PER_TERM = 1 / 2000
@@ -358,12 +363,15 @@ class Recurrence:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the bounds of the threads' blocks of sequences, and their team.
 
-        Sequences too few to be cut are for a team, which shares the units instead.
+        Sequences too few to be cut are for a team, which shares the units instead, and
+        so are those of a layer whose weights every block would fetch from far away.
         """
         blocks = max(1, min(n_threads, geometry.batch // _SMALLEST_BLOCK))
         units = REGISTERS.size // self._itemsize
         members = min(n_threads, self.hidden_size // (_SMALLEST_SHARE * units))
-        may_team = blocks == 1 and members > 1 and geometry.batch > 0
+        is_heavy = self._terms_per_row * self._itemsize > _HEAVIEST_BLOCK
+        prefers_team = blocks == 1 or (is_heavy and geometry.batch <= ROWS_TOGETHER)
+        may_team = prefers_team and members > 1 and geometry.batch > 0
         if may_team and _team_trials.wanted():
             return np.zeros(members + 1, np.int64), np.zeros(TEAM_SIZE, np.int64)
         return geometry.bounds(blocks), _NO_TEAM
