@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         datasets,
         estimators,
         exchange,
+        forecasting,
         kernels,
         layers,
         losses,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from fastgru._warmup import warmup
     from fastgru.estimators import (
         GRUClassifier,
+        GRUForecaster,
         GRULanguageModel,
         GRURegressor,
         GRUTransformer,
@@ -45,6 +47,7 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "GRU": "fastgru.layers.gru",
     "GRUClassifier": "fastgru.estimators",
+    "GRUForecaster": "fastgru.estimators",
     "GRULanguageModel": "fastgru.estimators",
     "GRURegressor": "fastgru.estimators",
     "GRUTransformer": "fastgru.estimators",
@@ -67,6 +70,7 @@ _SUBMODULES = (
     "datasets",
     "estimators",
     "exchange",
+    "forecasting",
     "kernels",
     "layers",
     "losses",
@@ -79,6 +83,7 @@ _SUBMODULES = (
 __all__ = [
     "GRU",
     "GRUClassifier",
+    "GRUForecaster",
     "GRULanguageModel",
     "GRURegressor",
     "GRUTransformer",
@@ -94,6 +99,7 @@ __all__ = [
     "datasets",
     "estimators",
     "exchange",
+    "forecasting",
     "get_num_threads",
     "kernels",
     "layers",

@@ -32,8 +32,9 @@ What it costs
   numbers to refer to: nested Python lists, arrays of objects and data frames of
   several column types are converted once.
 - Time: the check is one pass over the values, without a copy where they are float32 or
-  float64 and contiguous, and for 3-D arrays a look at each sequence's last step. ``take`` is one copy: by fancy index where no sequence is
-  padded, else by concatenating the picked sequences.
+  float64 and contiguous, and for 3-D arrays a look at each sequence's last step.
+  ``take`` is one copy: by fancy index where no sequence is padded, else by
+  concatenating the picked sequences.
 
 A new form of X is a new kind in `SequenceForm`, and a branch where this file asks for
 the kind. The file is longer than others because what it

@@ -171,7 +171,8 @@ class ForecastTraining:
         strategy.fit(histories)
         windows = Windows(histories, strategy, network.dtype)
         loss = LOSSES[settings["loss"]]()
-        score, changes = None, {}
+        score: Callable[[], float] | None = None
+        changes: dict[str, Any] = {}
         if n_known is not None:
             score = self._make_score(model, transforms, n_known, loss)
         elif settings["early_stopping"]:

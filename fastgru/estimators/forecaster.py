@@ -32,7 +32,6 @@ from fastgru.forecasting._series import (
 )
 from fastgru.forecasting._transforms import KINDS, SEASONAL, Transform
 from fastgru.forecasting.backtest import Backtest
-from fastgru.layers.network import Network
 from fastgru.sequences import SequenceForm
 from fastgru.training.history import History
 
@@ -61,8 +60,140 @@ _NOT_OURS = (
     "checkpoint",
 )
 
+
 class GRUForecaster(BaseEstimator):
-    """Forecaster."""
+    """Forecasts how a series goes on, with a gated recurrent unit.
+
+    Learns from one series, from several variables of one, or from many series together
+    (one global model), and forecasts several steps ahead, with intervals.
+
+    Parameters
+    ----------
+    horizon : int, default=1
+        How many steps to forecast.
+    lags : int or None, default=None
+        Steps of a window: how far back the network looks while it is trained, and with
+        the direct strategy for each forecast.  None means two periods, or without a
+        period 10 times the decimal logarithm of the length; at most half of the series.
+    strategy : {"direct", "recursive"}, default="direct"
+        Whether all steps of the horizon are forecast at once, or one after the other,
+        each read as if it had come.  The recursive strategy forecasts any number of
+        steps, and keeps the state that it has reached from update to update.
+    transform : {"standardize", "difference", "seasonal", "stl", None}, \
+            default="difference"
+        What the network is shown.  "standardize": values less their mean, over their
+        deviation.  "difference": changes from step to step, less their mean, over their
+        deviation; what a trend needs.  "seasonal": the same of what is left without the
+        season, which classical decomposition finds.  "stl": so too, with the season of
+        statsmodels' STL.  None: values as they are.  It is undone in forecasts.
+    log : bool, default=False
+        Whether logarithms are transformed: for positive series whose swings grow with
+        them.
+    period : int or None, default=None
+        Steps after which a series is like before, 12 for months of a year.  It is the
+        season's, that of the seasonal naive forecast by which errors are scaled, and
+        sets ``lags``.
+    fill : {"linear", "last", None}, default=None
+        What to do about gaps, which are NaN: interpolate, repeat what came before, or
+        refuse them.
+    hidden_size, num_layers : int, default=32, 1
+        Units of each recurrent layer, and number of layers.
+    reset_after, dropout, recurrent_dropout : default=True, 0.0, 0.0
+        As for :class:`fastgru.GRUClassifier`.
+    initializer : str, default="uniform"
+        As for :class:`fastgru.GRUClassifier`.
+    loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
+        What is minimised, see :mod:`fastgru.losses`.
+    calibration_fraction : float or None, default=0.2
+        Part at the end of each series, at least a horizon, that a first training does
+        not see.  Errors of forecasts there make the intervals, and ``early_stopping``
+        scores epochs by it.  None means no intervals.  Where too little would be left
+        to learn from, nothing is held out either.
+    refit : bool, default=True
+        Whether the network is then trained anew on all steps.
+    solver, alpha, l1_ratio : default="adam", 0.0001, 0.0
+        As for :class:`fastgru.GRUClassifier`.
+    batch_size : int or "auto", default=32
+        Windows per minibatch.
+    learning_rate, learning_rate_init : default="cosine", 0.005
+        As for :class:`fastgru.GRUClassifier`.
+    power_t, decay_rate : default=0.5, 0.95
+        As for :class:`fastgru.GRUClassifier`.
+    max_iter : int, default=100
+        Epochs; one shows each window once.
+    shuffle, random_state, tol, verbose : default=True, None, 1e-4, False
+        As for :class:`fastgru.GRUClassifier`.
+    momentum, nesterovs_momentum : default=0.9, True
+        As for :class:`fastgru.GRUClassifier`.
+    early_stopping : bool, default=False
+        Whether the first training stops when forecasts of the held-out steps no longer
+        become better.  The second one then has as many epochs as were best.
+    n_iter_no_change, beta_1, beta_2, epsilon : default=10, 0.9, 0.999, 1e-8
+        As for :class:`fastgru.GRUClassifier`.
+    clip_norm, callbacks : default=1.0, None
+        As for :class:`fastgru.GRUClassifier`; callbacks see the epochs of both
+        trainings.
+    n_jobs, dtype : default=None, "float32"
+        As for :class:`fastgru.GRUClassifier`.
+
+    Attributes
+    ----------
+    lags_ : int
+        Steps of a window.
+    n_features_in_ : int
+        Variables of a step.
+    loss_curve_, loss_, best_loss_, n_iter_, t_
+        As for :class:`fastgru.GRUClassifier`, of the last training.
+    validation_scores_, best_validation_score_
+        As for :class:`fastgru.GRUClassifier`; None after a second training.
+
+    See Also
+    --------
+    GRURegressor : Targets that are not the series' own next steps.
+    fastgru.plotting.ForecastDisplay : Draws forecasts and backtests.
+
+    Notes
+    -----
+    A transform is fitted to the series of ``fit`` and then stays, so that the same
+    steps give the same forecast to the bit, whether they came in ``fit``, in one
+    ``update`` or in many.
+
+    With the direct strategy and a transform of changes the network gives, for each step
+    of the horizon, how far the series will be from its last value, in units of how far
+    it usually is after as many steps.
+
+    Intervals are split conformal [1]_: forecasts of steps that the network was not
+    trained on were off by so much in a share ``coverage`` of all cases.  They promise
+    that coverage if errors come in any order, which those of a series do only about.
+    Errors of later steps, which ``update`` brings, take the places of the oldest.  The
+    network of the second training has seen more than the one that they were measured
+    with.  With several series the errors of all are pooled, each in units of its own
+    transform.
+
+    Ctrl-C ends a training with a warning and keeps its last finished epoch; one that
+    ends the first training leaves out the second.
+
+    References
+    ----------
+    .. [1] Lei, G'Sell, Rinaldo, Tibshirani and Wasserman (2018), "Distribution-free
+       predictive inference for regression", JASA 113, section 2.2.
+    .. [2] Cho et al. (2014), arXiv:1406.1078, section 2.3 (the unit).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastgru import GRUForecaster
+    >>> series = 100 + np.arange(120) + 10 * np.sin(np.arange(120) * np.pi / 6)
+    >>> forecaster = GRUForecaster(horizon=6, period=12, random_state=0)
+    >>> forecaster = forecaster.fit(series[:108])
+    >>> forecaster.predict().shape
+    (6,)
+    >>> lower, upper = forecaster.predict_interval(coverage=0.8)
+    >>> bool((lower < upper).all())
+    True
+    >>> forecaster.mase(series[108:]) < 1.0
+    True
+    """
 
     _parameter_constraints: ClassVar[dict] = {
         name: constraint
@@ -83,7 +214,7 @@ class GRUForecaster(BaseEstimator):
         *,
         lags: int | None = None,
         strategy: str = "direct",
-        transform: str | None = "standardize",
+        transform: str | None = "difference",
         log: bool = False,
         period: int | None = None,
         fill: str | None = None,
@@ -128,6 +259,37 @@ class GRUForecaster(BaseEstimator):
     # -- fitting --
 
     def fit(self, series: Any, y: Any = None, *, exog: Any = None) -> GRUForecaster:
+        """Learn from one series or many.
+
+        Parameters
+        ----------
+        series : array-like of shape (n_steps,) or (n_steps, n_variables), or list
+            One series, of one variable or of several that are forecast together; or a
+            list of series of any lengths, from which one model learns.  A pandas Series
+            or DataFrame keeps its index, which must be sorted and regular.
+        y : None
+            Not used; pipelines and searches pass it.
+        exog : array-like of shape (n_steps,) or (n_steps, n_exog), or list of them
+            Features that are known ahead for steps to come (a holiday, a price), a row
+            for each step of the series; None, the default, means none.
+
+        Returns
+        -------
+        GRUForecaster
+            The fitted estimator.
+
+        Raises
+        ------
+        TypeError
+            If something does not hold numbers.
+        ValueError
+            If a parameter is not as described; if a series is too short, has gaps that
+            are not to be filled, infinity, or with ``log`` numbers that are not
+            positive; if an index is not sorted or not regular; or if exog does not have
+            a row for each step.  The message names the place.
+        ImportError
+            For ``transform="stl"`` without statsmodels.
+        """
         self._check_parameters()
         self._fit(*check_series(series, exog, fill=self.fill))
         return self
@@ -211,6 +373,32 @@ class GRUForecaster(BaseEstimator):
     def predict(
         self, n_steps: int | None = None, exog: Any = None, *, series: Any = None
     ) -> Any:
+        """Forecast the next steps.
+
+        Parameters
+        ----------
+        n_steps : int, default=None
+            How many; None means ``horizon``.  With the direct strategy at most that.
+        exog : array-like of shape (n_steps, n_exog), or list of them, default=None
+            The known features of the steps to come, if ``fit`` was given any; with the
+            direct strategy of all steps of the horizon.
+        series : as for ``fit``, default=None
+            Series to forecast instead of those of ``fit``.  Their own values set their
+            transform.  Not for forecasters with exog.
+
+        Returns
+        -------
+        ndarray of shape (n_steps,) or (n_steps, n_variables), or list of them
+            In the form of the series; pandas objects with the index that follows.
+
+        Raises
+        ------
+        NotFittedError
+            If ``fit`` was not called.
+        TypeError, ValueError
+            If n_steps is no such number, exog does not have a row for each step, or
+            ``series`` is not as ``fit`` takes it.
+        """
         check_is_fitted(self)
         (values,), form, indexes = self._forecast(n_steps, exog, series, None)
         return form.to_user(values, indexes)
@@ -223,6 +411,26 @@ class GRUForecaster(BaseEstimator):
         *,
         series: Any = None,
     ) -> tuple[Any, Any]:
+        """Return intervals in which the next steps lie with some probability.
+
+        Parameters
+        ----------
+        coverage : float, default=0.9
+            That probability, for each step by itself.
+        n_steps, exog, series
+            As for :meth:`predict`; at most ``horizon`` steps with either strategy.
+
+        Returns
+        -------
+        lower, upper : as ``predict`` returns
+            Ends of the intervals.
+
+        Raises
+        ------
+        NotFittedError, TypeError, ValueError
+            As ``predict``; and if coverage is not between 0 and 1, if nothing was held
+            out, or if too little was for such a coverage.
+        """
         check_is_fitted(self)
         self._check_coverage(coverage)
         results, form, indexes = self._forecast(n_steps, exog, series, coverage)
@@ -289,7 +497,7 @@ class GRUForecaster(BaseEstimator):
         return int(n_steps)
 
     def _check_coverage(self, coverage: Any) -> None:
-        if not isinstance(coverage, Real) or not 0 < coverage < 1:
+        if not isinstance(coverage, Real) or not 0 < float(coverage) < 1:
             raise ValueError(f"coverage must be between 0 and 1, got {coverage!r}")
         if self._memory.errors is None:
             raise ValueError(
@@ -334,7 +542,50 @@ class GRUForecaster(BaseEstimator):
             checked.append(values)
         return checked
 
+    def summary(self) -> str:
+        """Return a table of the fitted network: layers, shapes, parameter counts.
+
+        Returns
+        -------
+        str
+            To print.  In the shapes, n stands for the samples and T for the steps.
+
+        Raises
+        ------
+        NotFittedError
+            If ``fit`` was not called.
+        """
+        check_is_fitted(self)
+        form = SequenceForm("sequences", self._model.strategy.n_inputs)
+        return summary(self._model.network, form)
+
     def update(self, series: Any, exog: Any = None) -> GRUForecaster:
+        """Read what came after the series, without training.
+
+        Forecasts then begin behind the new steps, to the same bits as if all had been
+        read at once; intervals learn from how far off the forecasts of the new steps
+        were.
+
+        Parameters
+        ----------
+        series : as for ``fit``
+            The steps that follow, at least one of each series.
+        exog : as for ``fit``, default=None
+            Their known features.
+
+        Returns
+        -------
+        GRUForecaster
+            The estimator itself.
+
+        Raises
+        ------
+        NotFittedError
+            If ``fit`` was not called.
+        TypeError, ValueError
+            If the steps are not of the form of those of ``fit``, or an index does not
+            go on where the series ended.
+        """
         check_is_fitted(self)
         new = self._check_new(series, exog)
         self._memory = self._model.update(
@@ -348,7 +599,8 @@ class GRUForecaster(BaseEstimator):
         histories = self._memory.histories
         if len(new) != len(histories):
             raise ValueError(
-                f"series must go on with each of {len(histories)} series, got {len(new)}"
+                f"series must go on with each of {len(histories)} series, got "
+                f"{len(new)}"
             )
         followed = []
         for k, (history, one) in enumerate(zip(histories, new, strict=True)):
@@ -361,11 +613,57 @@ class GRUForecaster(BaseEstimator):
     # -- scores --
 
     def mase(self, series: Any, exog: Any = None) -> float:
+        """Return the mean absolute scaled error of forecasts of what came later.
+
+        The steps are forecast from the end of the fitted series, then read, a horizon
+        at a time, and so on; the estimator itself stays where it is.  Errors are
+        divided by the mean absolute error that repeating the last period had, one step
+        ahead, on the series of ``fit`` [1]_: below 1 is better than that.
+
+        Parameters
+        ----------
+        series, exog
+            As for :meth:`update`.
+
+        Returns
+        -------
+        float
+            The mean over all steps, variables and series.
+
+        Raises
+        ------
+        NotFittedError, TypeError, ValueError
+            As ``update``, and if a fitted series did not change over a period.
+
+        References
+        ----------
+        .. [1] Hyndman and Koehler (2006), "Another look at measures of forecast
+           accuracy", International Journal of Forecasting 22, section 3.
+        """
         check_is_fitted(self)
         windows = self._roll(self._check_new(series, exog), self.horizon, None)
         return side_by_side(windows, None).mase
 
     def score(self, series: Any, y: Any = None, exog: Any = None) -> float:
+        """Return minus the MASE of forecasts of what came later, see :meth:`mase`.
+
+        Parameters
+        ----------
+        series : as for ``update``
+        y : None
+            Not used; searches pass it.
+        exog : as for ``update``, default=None
+
+        Returns
+        -------
+        float
+            At most 0; higher is better.
+
+        Raises
+        ------
+        NotFittedError, TypeError, ValueError
+            As ``mase``.
+        """
         return -self.mase(series, exog)
 
     def backtest(
@@ -378,6 +676,46 @@ class GRUForecaster(BaseEstimator):
         coverage: float | None = 0.8,
         refit: bool = False,
     ) -> Backtest:
+        """Find out how good forecasts of the last steps of a series would have been.
+
+        A clone is fitted to what comes before the first window; it forecasts the
+        window, reads on to where the next one begins, and so on.  The estimator itself
+        is not changed, and need not be fitted.
+
+        Parameters
+        ----------
+        series : as for ``fit``
+        n_windows : int, default=5
+            Forecasts of each series; the last one ends with it.
+        step : int, default=None
+            Steps from one window's begin to the next one's; None means ``horizon``.
+        exog : as for ``fit``, default=None
+        coverage : float or None, default=0.8
+            Of intervals; None makes none.
+        refit : bool, default=False
+            Whether a clone is fitted for each window anew.
+
+        Returns
+        -------
+        Backtest
+            Forecasts, intervals, what came, and the seasonal naive forecast; its
+            ``mase`` and ``naive_mase`` say which was better.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As ``fit``, and if a series is too short for the windows.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastgru import GRUForecaster
+        >>> series = np.arange(90) + 5 * np.sin(np.arange(90) * np.pi / 6)
+        >>> forecaster = GRUForecaster(horizon=6, period=12, random_state=0)
+        >>> backtest = forecaster.backtest(series, n_windows=3)
+        >>> backtest.mase < backtest.naive_mase
+        True
+        """
         self._check_parameters()
         step = self.horizon if step is None else step
         for name, number in (("n_windows", n_windows), ("step", step)):
@@ -388,7 +726,9 @@ class GRUForecaster(BaseEstimator):
         checked, form = check_series(series, exog, fill=self.fill)
         held_out = self.horizon + (n_windows - 1) * step
         needed = held_out + shortest(self.get_params(deep=False))
-        self._check_learnable(checked, f"a backtest of {n_windows} windows: series", needed)
+        self._check_learnable(
+            checked, f"a backtest of {n_windows} windows: series", needed
+        )
         windows: list[Window] = []
         begins = range(0, n_windows * step, step) if refit else [0]
         for begin in begins:

@@ -3,7 +3,7 @@
 How a forecast goes, and which file knows it:
 
 - ``_series``       what a user passes: one series or many, gaps, the index
-- ``_transforms``   values to levels, which the network's inputs and targets are, and back
+- ``_transforms``   values to levels, which a network's inputs and targets are, and back
 - ``_seasons``      the part of a series that repeats itself
 - ``_histories``    a series in levels; what the network reads of it
 - ``_windows``      minibatches of windows of all series, which are never written out
@@ -12,3 +12,7 @@ How a forecast goes, and which file knows it:
 - ``_scores``       the scaled error, the seasonal naive forecast
 - ``backtest``      forecasts from many origins beside what came
 """
+
+from fastgru.forecasting.backtest import Backtest
+
+__all__ = ["Backtest"]

@@ -158,7 +158,8 @@ def check_series(
         own_form = replace(own_form, is_list=is_list)
         if form is not None and own_form != replace(form, names=own_form.names):
             raise ValueError(
-                f"{place} is not of the form of {what}[0]: {_difference(own_form, form)}"
+                f"{place} is not of the form of {what}[0]: "
+                f"{_difference(own_form, form)}"
             )
         form = form or own_form
         checked.append(one)
@@ -194,9 +195,9 @@ def _check_one(
     is_flat = values.ndim == 1
     if values.ndim not in (1, 2):
         raise ValueError(
-            f"{place} has {values.ndim} dimensions (shape {values.shape}); expected one "
-            "series, of shape (n_steps,) or (n_steps, n_variables), or a list of series "
-            "of unequal lengths"
+            f"{place} has {values.ndim} dimensions (shape {values.shape}); expected "
+            "one series, of shape (n_steps,) or (n_steps, n_variables), or a list of "
+            "series of unequal lengths"
         )
     if values.size == 0:
         raise ValueError(f"{place} is empty (shape {values.shape})")
@@ -281,7 +282,7 @@ def _without_gaps(
     infinite = np.argwhere(np.isinf(values))
     if infinite.size:
         raise ValueError(
-            f"{place} holds infinity at {_step(infinite[0, 0], index)}; expected numbers"
+            f"{place} is infinite at {_step(infinite[0, 0], index)}; expected numbers"
         )
     missing = np.isnan(values)
     if not missing.any():
@@ -403,7 +404,9 @@ def next_index(index: Any, n_steps: int) -> Any:
     if isinstance(index, pd.TimedeltaIndex):
         return pd.timedelta_range(index[-1] + width, periods=n_steps, freq=width)
     if isinstance(index, pd.RangeIndex):
-        return pd.RangeIndex(index[-1] + width, index[-1] + (n_steps + 1) * width, width)
+        return pd.RangeIndex(
+            index[-1] + width, index[-1] + (n_steps + 1) * width, width
+        )
     return pd.Index(index[-1] + width * np.arange(1, n_steps + 1))
 
 
@@ -416,8 +419,8 @@ def check_follows(old: Series, new: Series, what: str) -> Series:
         return replace(new, index=expected)
     if not _is_same(expected, new.index):
         raise ValueError(
-            f"{what} must go on where the series ended: its index has {_ends(new.index)}"
-            f", expected {_ends(expected)}"
+            f"{what} must go on where the series ended: its index has "
+            f"{_ends(new.index)}, expected {_ends(expected)}"
         )
     return replace(new, index=expected)
 

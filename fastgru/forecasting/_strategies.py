@@ -182,9 +182,7 @@ class Direct(Strategy):
             levels -= windows.levels[rows][:, np.newaxis]
         return levels
 
-    def begin(
-        self, network: Network, histories: list[History], n_threads: int
-    ) -> None:
+    def begin(self, network: Network, histories: list[History], n_threads: int) -> None:
         """Return nothing: each forecast reads its own window."""
 
     def go_on(
@@ -209,7 +207,9 @@ class Direct(Strategy):
         parts = []
         for begin in range(0, len(histories), self._n_at_once(network)):
             some = histories[begin : begin + self._n_at_once(network)]
-            windows = [h.read(max(0, len(h) - self.lags), len(h), self.lead) for h in some]
+            windows = [
+                h.read(max(0, len(h) - self.lags), len(h), self.lead) for h in some
+            ]
             lengths = np.array([len(window) for window in windows])
             values = np.concatenate(windows).astype(network.dtype)
             levels = self._levels(network.outputs(values, lengths, n_threads))
@@ -364,11 +364,20 @@ class Recursive(Strategy):
             origins = firsts[series] + k
             before = {name: array[:, series] for name, array in states.items()}
             levels = self._follow(
-                network, histories, series, origins, self.horizon, _copy(before), n_threads
+                network,
+                histories,
+                series,
+                origins,
+                self.horizon,
+                _copy(before),
+                n_threads,
             )
             for s, t, own in zip(series, origins, levels, strict=True):
                 errors[s][k] = histories[s].levels[t + 1 : t + 1 + self.horizon] - own
-            parts = [histories[s].read(t, t + 1, 1) for s, t in zip(series, origins)]
+            parts = [
+                histories[s].read(t, t + 1, 1)
+                for s, t in zip(series, origins, strict=True)
+            ]
             values = np.concatenate(parts).astype(network.dtype)
             network.outputs(values, np.ones(len(series), np.int64), n_threads, before)
             for name, array in before.items():

@@ -92,7 +92,9 @@ class Windows(TrainingSet):
         lengths = np.minimum(self._strategy.lags, origins + 1)
         rows = self._begins[series] + origins
         steps = rows_of_windows(rows, lengths)
-        values = with_features(self.inputs[steps], self._exog, steps, self._strategy.lead)
+        values = with_features(
+            self.inputs[steps], self._exog, steps, self._strategy.lead
+        )
         return values.astype(self._dtype), lengths, rows
 
     def places(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -78,7 +78,9 @@ class Backtest:
             If the backtest was made without intervals.
         """
         if self.lower is None or self.upper is None:
-            raise ValueError("this backtest has no intervals: it was given coverage=None")
+            raise ValueError(
+                "this backtest has no intervals: it was given coverage=None"
+            )
         came = ~np.isnan(self.actuals)
         inside = (self.lower <= self.actuals) & (self.actuals <= self.upper)
         return float(np.mean(inside[came]))
@@ -90,8 +92,8 @@ class Backtest:
         errors = np.abs(self.actuals - forecasts)
         if not (self.scales > 0).all():
             raise ValueError(
-                "the scaled error is not defined: a series did not change over a period "
-                "in what the model was fitted to"
+                "the scaled error is not defined: what the model was fitted to did not "
+                "change over a period"
             )
         return errors / self.scales[:, np.newaxis]
 
