@@ -102,7 +102,7 @@ class GRUForecaster(BaseEstimator):
         As for :class:`fastgru.GRUClassifier`.
     initializer : str, default="uniform"
         As for :class:`fastgru.GRUClassifier`.
-    loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
+    loss : {"absolute_error", "squared_error", "huber"}, default="absolute_error"
         What is minimised, see :mod:`fastgru.losses`.
     calibration_fraction : float or None, default=0.2
         Part at the end of each series, at least a horizon, that a first training does
@@ -119,7 +119,7 @@ class GRUForecaster(BaseEstimator):
         As for :class:`fastgru.GRUClassifier`.
     power_t, decay_rate : default=0.5, 0.95
         As for :class:`fastgru.GRUClassifier`.
-    max_iter : int, default=100
+    max_iter : int, default=50
         Epochs; one shows each window once.
     shuffle, random_state, tol, verbose : default=True, None, 1e-4, False
         As for :class:`fastgru.GRUClassifier`.
@@ -164,7 +164,8 @@ class GRUForecaster(BaseEstimator):
 
     Intervals are split conformal [1]_: forecasts of steps that the network was not
     trained on were off by so much in a share ``coverage`` of all cases.  They promise
-    that coverage if errors come in any order, which those of a series do only about.
+    that coverage if errors come in any order, which those of a series do only about;
+    that errors of j steps ahead overlap is made up for by counting n of them as n / j.
     Errors of later steps, which ``update`` brings, take the places of the oldest.  The
     network of the second training has seen more than the one that they were measured
     with.  With several series the errors of all are pooled, each in units of its own
@@ -224,7 +225,7 @@ class GRUForecaster(BaseEstimator):
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         initializer: str = "uniform",
-        loss: str = "squared_error",
+        loss: str = "absolute_error",
         calibration_fraction: float | None = 0.2,
         refit: bool = True,
         solver: str = "adam",
@@ -235,7 +236,7 @@ class GRUForecaster(BaseEstimator):
         learning_rate_init: float = 0.005,
         power_t: float = 0.5,
         decay_rate: float = 0.95,
-        max_iter: int = 100,
+        max_iter: int = 50,
         shuffle: bool = True,
         random_state: Any = None,
         tol: float = 1e-4,

@@ -1,14 +1,19 @@
 """How far off forecasts of steps that came later were, and intervals from that.
 
-Split conformal prediction: of n errors the one of rank ceil((n + 1) * coverage), by
-size, is the radius of an interval which covers the next error with at least that
-probability if errors of the same step of the horizon come in any order.  Those of a
-series do not quite, which is why newer errors take the places of the oldest.
+Split conformal prediction [1]_: of n errors the one of rank ceil((n + 1) * coverage),
+by size, is the radius of an interval which covers the next error with at least that
+probability, if errors come in any order.  Errors of forecasts j steps ahead from
+neighbouring origins do not: they share j - 1 of their steps, so that n of them count as
+n / j that are independent, or blocks as in [2]_.  The same rule for n / j errors,
+spread over all n, asks for rank ceil((n + j) * coverage).  What changes in the long run
+is met by newer errors, which take the places of the oldest.
 
 References
 ----------
 .. [1] Lei, G'Sell, Rinaldo, Tibshirani and Wasserman (2018), "Distribution-free
    predictive inference for regression", JASA 113, section 2.2.
+.. [2] Chernozhukov, Wuthrich and Zhu (2018), "Exact and robust conformal inference
+   methods for predictive machine learning with dependent data", COLT, PMLR 75.
 """
 
 from __future__ import annotations
@@ -17,6 +22,15 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+
+
+def by_time(errors: list[np.ndarray]) -> np.ndarray:
+    """Return the errors of several series, those of their first origins first.
+
+    errors : of each series an array (n_origins, horizon, n_targets)
+    """
+    origins = np.concatenate([np.arange(len(own)) for own in errors])
+    return np.concatenate(errors)[np.argsort(origins, kind="stable")]
 
 
 @dataclass(frozen=True)
@@ -42,17 +56,25 @@ class Errors:
     def radius(self, coverage: float) -> np.ndarray:
         """Return half the width of intervals: (horizon, n_targets).
 
+        Where more than the largest error is asked for, that is taken.
+
         Raises
         ------
         ValueError
             If there are too few errors for this coverage.
         """
-        n = len(self)
-        rank = math.ceil((n + 1) * coverage * (1 - 1e-12))
-        if rank > n:
+        n, horizon, _ = self.values.shape
+        # What is less than rounding above a whole number is that number.
+        ranks = [
+            math.ceil((n + step) * coverage * (1 - 1e-12))
+            for step in range(1, horizon + 1)
+        ]
+        if ranks[0] > n:
             raise ValueError(
                 f"coverage={coverage} needs the errors of at least "
                 f"{math.ceil(coverage / (1.0 - coverage) - 1e-9)} forecasts, but "
                 f"calibration had {n}: give more steps or a lower coverage"
             )
-        return np.sort(np.abs(self.values), axis=0)[rank - 1]
+        sizes = np.sort(np.abs(self.values), axis=0)
+        steps = np.arange(horizon)
+        return sizes[np.minimum(ranks, n) - 1, steps]
