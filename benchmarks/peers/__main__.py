@@ -18,6 +18,7 @@ from benchmarks.peers.case import Case
 from benchmarks.peers.cells import GRID, QUICK, SCALING, draw_cells
 from benchmarks.peers.comparison import TOLERANCE, UNPADDED, Effort, compare
 from benchmarks.peers.cores import count_cores
+from benchmarks.peers.forecasting_case import ForecastingCase
 from benchmarks.peers.library import (
     HERE,
     OURS,
@@ -45,6 +46,7 @@ def main() -> None:
         "comparison": _measure_comparison,
         "scaling": _measure_scaling,
         "epochs": _measure_epochs,
+        "forecasting": _measure_forecasting,
         "latency": _measure_latency,
         "streaming": _measure_streaming,
     }
@@ -70,9 +72,12 @@ def _read_options() -> argparse.Namespace:
     what.add_argument("--comparison", action="store_true", help="the peers' times")
     what.add_argument("--scaling", action="store_true", help="fastgru's threads")
     what.add_argument("--epochs", action="store_true", help="training a classifier")
+    what.add_argument(
+        "--forecasting", action="store_true", help="training a forecaster"
+    )
     what.add_argument("--latency", action="store_true", help="p50 and p99 of a call")
     what.add_argument("--streaming", action="store_true", help="one step at a time")
-    what.add_argument("--all", action="store_true", help="all five")
+    what.add_argument("--all", action="store_true", help="all six")
     cells = parser.add_argument_group("cells")
     cells.add_argument("--cells", "--shapes", nargs="+", metavar="B,T,I,H")
     cells.add_argument(
@@ -190,7 +195,13 @@ def _measure_scaling(options: argparse.Namespace) -> dict:
 
 def _measure_epochs(options: argparse.Namespace) -> dict:
     case = TrainingCase(options.threads, n_epochs=2 if options.quick else 5)
-    return epochs.measure(case, options.rounds or (2 if options.quick else 5))
+    return epochs.measure(case, options.rounds or (2 if options.quick else 5), "epochs")
+
+
+def _measure_forecasting(options: argparse.Namespace) -> dict:
+    n_series = 50 if options.quick else 1000
+    case = ForecastingCase(options.threads, n_series)
+    return epochs.measure(case, options.rounds or 3, "forecasting")
 
 
 def _measure_latency(options: argparse.Namespace) -> dict:

@@ -1,4 +1,4 @@
-"""Training a classifier, beside a plain loop in PyTorch: epochs per second."""
+"""Training an estimator, beside a plain loop in PyTorch: epochs per second."""
 
 import tempfile
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.peers.comparison import summary
+from benchmarks.peers.forecasting_case import ForecastingCase
 from benchmarks.peers.library import HERE, OURS, Library, started
 from benchmarks.peers.training_case import TrainingCase
 
@@ -16,12 +17,15 @@ from benchmarks.peers.training_case import TrainingCase
 ALIKE = 0.1
 
 
-def measure(case: TrainingCase, rounds: int) -> dict:
-    """Measure and print."""
+def measure(case: TrainingCase | ForecastingCase, rounds: int, kind: str) -> dict:
+    """Measure and print.
+
+    kind : how the files of what is trained end, such as "epochs"
+    """
 
     def libraries() -> Iterator[Library]:
         for name in (OURS, "torch"):
-            yield Library(HERE / f"{name}_epochs.py", case.n_threads)
+            yield Library(HERE / f"{name}_{kind}.py", case.n_threads)
 
     with started(libraries()) as ready:
         losses = {library.name: _make(library, case) for library in ready}
@@ -33,10 +37,7 @@ def measure(case: TrainingCase, rounds: int) -> dict:
             for library in ready:
                 answer = library.ask(do="time", what="fit", seconds=0.0, least=1)
                 rates[library.name].append(case.n_epochs / answer["seconds"])
-    print(
-        f"\ntraining on {case.n_sequences} sequences of ({case.n_steps}, "
-        f"{case.input_size}), hidden {case.hidden_size}, batch {case.batch_size}"
-    )
+    print(f"\ntraining {case}, hidden {case.hidden_size}, batch {case.batch_size}")
     per_second = {name: summary(values) for name, values in rates.items()}
     for name, values in per_second.items():
         ratio = per_second[OURS]["median"] / values["median"]
@@ -48,7 +49,7 @@ def measure(case: TrainingCase, rounds: int) -> dict:
     return {**asdict(case), "epochs_per_second": per_second, "losses": losses}
 
 
-def _make(library: Library, case: TrainingCase) -> list[float]:
+def _make(library: Library, case: TrainingCase | ForecastingCase) -> list[float]:
     """Train once, and return the losses of the epochs."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "losses.npz"

@@ -21,6 +21,11 @@ class TrainingCase:
     learning_rate: float = 1e-3
     max_norm: float = 1.0
 
+    def __str__(self) -> str:
+        """Say what is trained."""
+        shape = f"({self.n_steps}, {self.input_size})"
+        return f"a classifier on {self.n_sequences} sequences of {shape}"
+
     def data(self) -> tuple[np.ndarray, np.ndarray]:
         """Return X (N, T, I), noise about a mean per class, and the classes (N,)."""
         rng = np.random.default_rng(0)
