@@ -162,16 +162,20 @@ def run_smoothing(series):
     from statsmodels.tsa.exponential_smoothing.ets import ETSModel
 
     train = series.values[: series.n_train]
-    seasons = [None, "add", *(["mul"] if (train > 0).all() else [])]
+    powers = [] if not (train > 0).all() else ["mul"]
+    # Of a long season every first value would be a parameter.
+    start = "estimated" if series.period <= 12 else "heuristic"
     best = None
-    for trend, seasonal in itertools.product([None, "add", "damped"], seasons):
+    for error, trend, seasonal in itertools.product(
+        ["add", *powers], [None, "add", "damped"], [None, "add", *powers]
+    ):
         kind = {
-            "error": "add",
+            "error": error,
             "trend": trend and "add",
             "damped_trend": trend == "damped",
             "seasonal": seasonal,
             "seasonal_periods": series.period if seasonal else None,
-            "initialization_method": "heuristic",
+            "initialization_method": start,
         }
         fitted = ETSModel(train, **kind).fit(disp=False)
         if np.isfinite(fitted.aic) and (best is None or fitted.aic < best[0]):
@@ -181,7 +185,8 @@ def run_smoothing(series):
         ETSModel(series.values[:t], **kind).smooth(parameters).forecast(series.horizon)
         for t in series.origins
     ]
-    return series.mase(forecasts), f"{kind['trend']}, {kind['seasonal']}"
+    name = ", ".join(str(kind[part]) for part in ("error", "trend", "seasonal"))
+    return series.mase(forecasts), name
 
 
 def run(name, series):
