@@ -2,6 +2,7 @@
 
 from fastgru.plotting.attention import plot_attention
 from fastgru.plotting.confusion import plot_confusion
+from fastgru.plotting.forecast import ForecastDisplay
 from fastgru.plotting.loss_curve import LossCurveDisplay
 
-__all__ = ["LossCurveDisplay", "plot_attention", "plot_confusion"]
+__all__ = ["ForecastDisplay", "LossCurveDisplay", "plot_attention", "plot_confusion"]
