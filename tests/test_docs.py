@@ -10,6 +10,7 @@ import fastgru
 import fastgru.datasets
 import fastgru.estimators
 import fastgru.exchange
+import fastgru.forecasting
 import fastgru.kernels
 import fastgru.losses
 import fastgru.optimizers
@@ -23,6 +24,7 @@ MODULES = (
     fastgru.datasets,
     fastgru.estimators,
     fastgru.exchange,
+    fastgru.forecasting,
     fastgru.kernels,
     fastgru.losses,
     fastgru.optimizers,
@@ -54,6 +56,8 @@ def provide(name):
         import_keras()
     if "torch" in name:
         pytest.importorskip("torch", reason="examples of PyTorch: it is not installed")
+    if "forecasting" in name:
+        pytest.importorskip("pandas", reason="examples of pandas: it is not installed")
     if name == "register_converters":
         pytest.importorskip("skl2onnx", reason="examples: skl2onnx is not installed")
 
@@ -74,6 +78,7 @@ def test_docstring_has_examples_that_run(documented):
         "guide/sequences.rst",
         "guide/classification.rst",
         "guide/regression.rst",
+        "guide/forecasting.rst",
         "guide/labelling.rst",
         "guide/imbalance.rst",
         "guide/attention.rst",

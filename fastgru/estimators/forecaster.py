@@ -642,8 +642,9 @@ class GRUForecaster(BaseEstimator):
            accuracy", International Journal of Forecasting 22, section 3.
         """
         check_is_fitted(self)
-        windows = self._roll(self._check_new(series, exog), self.horizon, None)
-        return side_by_side(windows, None).mase
+        new = self._check_new(series, exog)
+        windows = self._roll(new, self.horizon, None)
+        return side_by_side(windows, new, self._form.names, None).mase
 
     def score(self, series: Any, y: Any = None, exog: Any = None) -> float:
         """Return minus the MASE of forecasts of what came later, see :meth:`mase`.
@@ -741,7 +742,7 @@ class GRUForecaster(BaseEstimator):
                 model._check_coverage(coverage)
             new = [one.after(n) for one, n in parts]
             windows += model._roll(new, step, coverage, 1 if refit else n_windows)
-        return side_by_side(windows, coverage)
+        return side_by_side(windows, checked, form.names, coverage)
 
     def _roll(
         self,

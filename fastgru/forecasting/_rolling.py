@@ -105,14 +105,37 @@ def roll(
     return windows
 
 
-def side_by_side(windows: list[Window], coverage: float | None) -> Backtest:
-    """Return windows side by side."""
+def side_by_side(
+    windows: list[Window],
+    series: list[Series],
+    names: tuple[Any, ...],
+    coverage: float | None,
+) -> Backtest:
+    """Return windows side by side.
+
+    Parameters
+    ----------
+    windows : list of Window
+    series : list of Series
+        What they are windows of.
+    names : tuple
+        Of the variables.
+    coverage : float or None
+        Of the intervals, if there are any.
+    """
     columns = {name: [window[name] for window in windows] for name in windows[0]}
     indexes = columns.pop("indexes")
     arrays: dict[str, Any] = {name: np.array(rows) for name, rows in columns.items()}
     if coverage is None:
         arrays |= {"lower": None, "upper": None}
-    return Backtest(**arrays, coverage=coverage, indexes=indexes)
+    return Backtest(
+        **arrays,
+        coverage=coverage,
+        indexes=indexes,
+        series_values=[one.values for one in series],
+        series_indexes=[one.index for one in series],
+        names=names,
+    )
 
 
 def _padded(rows: np.ndarray, n_rows: int) -> np.ndarray:

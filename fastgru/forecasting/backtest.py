@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -33,10 +34,30 @@ class Backtest:
         model was fitted to, which scales errors.
     indexes : list
         The index of each window's steps; None for series without one.
+    series_values : list of ndarray of shape (n_steps, n_variables)
+        The series, with what came before the first window.
+    series_indexes : list
+        The index of each series; None for series without one.
+    names : tuple
+        Names of the variables, if the series were pandas objects.
 
     See Also
     --------
     fastgru.plotting.ForecastDisplay : Draws it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastgru import GRUForecaster
+    >>> series = np.arange(90) + 5 * np.sin(np.arange(90) * np.pi / 6)
+    >>> forecaster = GRUForecaster(horizon=6, period=12, random_state=0)
+    >>> backtest = forecaster.backtest(series, n_windows=3)
+    >>> len(backtest), backtest.forecasts.shape
+    (3, (3, 6, 1))
+    >>> backtest.origins
+    array([72, 78, 84])
+    >>> round(backtest.naive_mase, 3)
+    1.0
     """
 
     series: np.ndarray
@@ -49,6 +70,9 @@ class Backtest:
     coverage: float | None
     scales: np.ndarray
     indexes: list[Any]
+    series_values: list[np.ndarray]
+    series_indexes: list[Any]
+    names: tuple[Any, ...]
 
     def __len__(self) -> int:
         return len(self.series)
@@ -85,6 +109,50 @@ class Backtest:
         inside = (self.lower <= self.actuals) & (self.actuals <= self.upper)
         return float(np.mean(inside[came]))
 
+    def select(self, series: int, variable: int | None = None) -> Backtest:
+        """Return the windows of one series, to judge it by itself.
+
+        Parameters
+        ----------
+        series : int
+            Its number, from 0 on.
+        variable : int, default=None
+            Number of the only variable to keep; None keeps all.
+
+        Returns
+        -------
+        Backtest
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there is no such series or variable.
+        """
+        check_number("series", series, len(self.series_values))
+        columns = slice(None)
+        if variable is not None:
+            check_number("variable", variable, self.forecasts.shape[2])
+            columns = slice(variable, variable + 1)
+        rows = np.flatnonzero(self.series == series)
+
+        def part(array: np.ndarray) -> np.ndarray:
+            return array[rows][..., columns]
+
+        return replace(
+            self,
+            series=self.series[rows],
+            origins=self.origins[rows],
+            forecasts=part(self.forecasts),
+            actuals=part(self.actuals),
+            naive=part(self.naive),
+            lower=None if self.lower is None else part(self.lower),
+            upper=None if self.upper is None else part(self.upper),
+            scales=part(self.scales),
+            indexes=[self.indexes[row] for row in rows],
+            series_values=[values[:, columns] for values in self.series_values],
+            names=self.names[columns],
+        )
+
     def _scaled(self, forecasts: np.ndarray) -> float:
         return float(np.nanmean(self._errors(forecasts)))
 
@@ -108,3 +176,12 @@ class Backtest:
             reached = f"{self.coverage_reached:.0%}"
             lines.append(f"inside the {self.coverage:.0%} intervals  {reached}")
         return "\n".join(lines)
+
+
+def check_number(name: str, number: Any, n: int) -> None:
+    """Refuse what is not the number of one of n series or variables."""
+    expected = "0, as there is only one" if n == 1 else f"a number from 0 to {n - 1}"
+    if not isinstance(number, Integral) or isinstance(number, bool):
+        raise TypeError(f"{name} must be {expected}, got {type(number).__name__}")
+    if not 0 <= int(number) < n:
+        raise ValueError(f"{name} must be {expected}, got {number}")
