@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastgru.layers.network import Network
+from fastgru.training.history import History
 from fastgru.training.trainer import Trainer
 
 # What a partial fit does.
@@ -19,19 +20,11 @@ def fitted_of(trainer: Trainer, *, partial: bool) -> dict[str, Any]:
     partial : whether the next partial fit is to go on with optimiser and masks
     """
     assert trainer.progress is not None  # as the caller asked
-    history = trainer.progress.history
-    has_scores = bool(history.scores)
-    fitted: dict[str, Any] = {
-        "_network": trainer.network,
-        "_history": history,
-        "n_iter_": len(history.losses),
-        "t_": trainer.learning_rate.samples,
-        "loss_curve_": history.losses,
-        "loss_": history.losses[-1],
-        "best_loss_": None if trainer.stops_by_score else history.best_loss,
-        "validation_scores_": history.scores if has_scores else None,
-        "best_validation_score_": history.best_score if has_scores else None,
-    }
+    fitted: dict[str, Any] = {"_network": trainer.network} | attributes_of(
+        trainer.progress.history,
+        trainer.learning_rate.samples,
+        stops_by_score=trainer.stops_by_score,
+    )
     if partial:
         random_state = trainer.random_state
         fitted["_going_on"] = {
@@ -42,6 +35,23 @@ def fitted_of(trainer: Trainer, *, partial: bool) -> dict[str, Any]:
             "random_state": random_state and random_state.get_state(),
         }
     return fitted
+
+
+def attributes_of(
+    history: History, n_samples: int, *, stops_by_score: bool
+) -> dict[str, Any]:
+    """Return the fitted attributes that say how a training went."""
+    has_scores = bool(history.scores)
+    return {
+        "_history": history,
+        "n_iter_": len(history.losses),
+        "t_": n_samples,
+        "loss_curve_": history.losses,
+        "loss_": history.losses[-1],
+        "best_loss_": None if stops_by_score else history.best_loss,
+        "validation_scores_": history.scores if has_scores else None,
+        "best_validation_score_": history.best_score if has_scores else None,
+    }
 
 
 def copy_parameters(estimator: Any, network: Network) -> None:

@@ -11,7 +11,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastgru.exchange._describing import ESTIMATORS
-from fastgru.exchange._plans import ParametersPlan, Plan, Source, Wanted, plan_network
+from fastgru.exchange._plans import (
+    ParametersPlan,
+    Plan,
+    Source,
+    Wanted,
+    check_parameters,
+    plan_network,
+    plan_settings,
+    plan_training,
+)
 from fastgru.exchange._values import (
     check_count,
     check_list,
@@ -19,7 +28,6 @@ from fastgru.exchange._values import (
     check_type,
     rebuild_labels,
     take,
-    unplain,
 )
 from fastgru.exchange.container import shortened
 
@@ -57,15 +65,9 @@ class FittedPlan(Plan):
     """A fitted estimator; what comes into it and what goes out has a form."""
 
     def __init__(self, description: dict[str, Any]) -> None:
-        import fastgru
         from fastgru.sequences import SequenceForm
 
-        kind = description["class"]
-        estimator_class = getattr(fastgru, kind)
-        names = estimator_class._get_param_names()
-        values = take(description["settings"], f"the settings of {kind}", *names)
-        settings = zip(names, values, strict=True)
-        self.model = estimator_class(**{key: unplain(value) for key, value in settings})
+        self.model = plan_settings(description["class"], description["settings"])
         form = check_type(description["form"], list, "form")
         if len(form) != 2 or form[0] not in ("sequences", "univariate", "tokens"):
             raise ValueError(f"the form of X is {shortened(form)}")
@@ -127,16 +129,14 @@ class EstimatorPlan(FittedPlan):
     def __init__(self, description: dict[str, Any], n_bytes: int, *more: str) -> None:
         take(description, description["class"], *_COMMON, *_NETWORK, *more)
         super().__init__(description)
-        if self.model.callbacks is not None:
-            raise ValueError("a file holds no callbacks")
-        self.model._check_parameters()
+        check_parameters(self.model)
         parts = take(description["network"], "network", "layers", "batch_first")
         self._network = ParametersPlan(plan_network(*parts))
         self._check_network()
         network = self._network.model
         self._task = _plan_task(description["task"], network, n_bytes)
         self._check_task()
-        self._read_fitted(description["fitted"])
+        self._training = plan_training(description["fitted"])
 
     def _check_network(self) -> None:
         """Check that the network is one of an estimator that reads this form."""
@@ -170,39 +170,19 @@ class EstimatorPlan(FittedPlan):
         if name == "GRUTransformer" and per_step != task.is_next_step:
             raise ValueError("pooling does not fit what was learned")
 
-    def _read_fitted(self, description: Any) -> None:
-        names = ("t", "losses", "scores", "stopped_by_score")
-        t, losses, scores, by_score = take(description, "fitted", *names)
-        self._t = check_count(t, 0, "t_")
-        self._losses = check_list(losses, float, "loss_curve_")
-        self._scores = check_list(scores, float, "validation_scores_")
-        self._by_score = check_type(by_score, bool, "stopped_by_score")
-        if not losses or len(scores) > len(losses):
-            raise ValueError(f"{len(losses)} losses and {len(scores)} scores")
-
     def tensors(self) -> Iterator[Wanted]:
         """Yield the arrays of the network."""
         return self._network.tensors()
 
     def build(self, source: Source) -> Any:
         """Make the estimator."""
-        from fastgru.training.history import History
-
         network, task = self._network.build(source), self._task
-        history = History.of(self._losses, self._scores)
         return self._set_fitted(
             _network=network,
             _task=task,
-            _history=history,
             n_outputs_=task.n_outputs,
             out_activation_=task.loss.activation,
-            n_iter_=len(history.losses),
-            t_=self._t,
-            loss_curve_=history.losses,
-            loss_=history.losses[-1],
-            best_loss_=None if self._by_score else history.best_loss,
-            validation_scores_=history.scores or None,
-            best_validation_score_=history.best_score if history.scores else None,
+            **self._training,
             **self._own_fitted(network),
         )
 

@@ -14,10 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from fastgru.exchange._describing import LAYERS
-from fastgru.exchange._values import (
-    check_type,
-    take,
-)
+from fastgru.exchange._values import check_count, check_list, check_type, take, unplain
 from fastgru.exchange.container import Tensor, shortened
 from fastgru.parameters import ParameterSet
 
@@ -47,9 +44,15 @@ class Plan(ABC):
     def tensors(self) -> Iterator[Wanted]:
         """Yield the arrays that the file must hold, taking no memory."""
 
+    def check(self, source: Source) -> None:
+        """Check the numbers of the arrays, which are known to be there, if need be.
+
+        Those of weights are what they are; NaN gives NaN.
+        """
+
     @abstractmethod
     def build(self, source: Source) -> Any:
-        """Make the model; the arrays are known to be there."""
+        """Make the model; all has been checked."""
 
 
 def check_tensors(plan: Plan, tensors: Mapping[str, Tensor]) -> None:
@@ -135,3 +138,40 @@ def plan_network(layers: Any, batch_first: Any) -> Any:
     network = Network.__new__(Network)
     network._configure(own, batch_first)
     return network
+
+
+# -- what estimators have in common ----------------------------------------------------
+
+
+def plan_settings(kind: str, settings: Any) -> Any:
+    """Return an estimator of fastgru with these parameters, yet to be checked."""
+    import fastgru
+
+    estimator_class = getattr(fastgru, kind)
+    names = estimator_class._get_param_names()
+    values = take(settings, f"the settings of {kind}", *names)
+    pairs = zip(names, values, strict=True)
+    return estimator_class(**{name: unplain(value) for name, value in pairs})
+
+
+def check_parameters(estimator: Any) -> None:
+    """Check the parameters of an estimator that trains."""
+    if estimator.callbacks is not None:
+        raise ValueError("a file holds no callbacks")
+    estimator._check_parameters()
+
+
+def plan_training(description: Any) -> dict[str, Any]:
+    """Return the fitted attributes that say how a training went."""
+    from fastgru.estimators._going_on import attributes_of
+    from fastgru.training.history import History
+
+    names = ("t", "losses", "scores", "stopped_by_score")
+    t, losses, scores, by_score = take(description, "fitted", *names)
+    check_count(t, 0, "t_")
+    check_list(losses, float, "loss_curve_")
+    check_list(scores, float, "validation_scores_")
+    check_type(by_score, bool, "stopped_by_score")
+    if not losses or len(scores) > len(losses):
+        raise ValueError(f"{len(losses)} losses and {len(scores)} scores")
+    return attributes_of(History.of(losses, scores), t, stops_by_score=by_score)
