@@ -33,14 +33,16 @@ def describe(model: Any) -> Described:
         return model.state_dict(), {"class": "Network", **describe_network(model)}
     if is_known(model, ESTIMATORS):
         return _describe_estimator(model)
+    if is_known(model, ("GRUForecaster",)):
+        return _describe_forecaster(model)
     if is_known(model, ("SequenceScaler",)):
         return _describe_scaler(model)
     if _is_pipeline(model):
         return _describe_pipeline(model)
     raise TypeError(
         "expected a layer, a Network, a GRUClassifier, GRURegressor, GRUTransformer, "
-        "GRULanguageModel or SequenceScaler, or a Pipeline of these, got "
-        f"{_full_name(model)}"
+        "GRULanguageModel, GRUForecaster or SequenceScaler, or a Pipeline of these, "
+        f"got {_full_name(model)}"
     )
 
 
@@ -62,22 +64,8 @@ def describe_network(network: Any) -> dict[str, Any]:
 
 
 def _describe_estimator(model: Any) -> Described:
-    settings = model.get_params(deep=False)
-    settings["callbacks"] = None
-    if isinstance(settings["random_state"], np.random.RandomState):
-        settings["random_state"] = None
-    description = _describe_fitted(model, settings)
-    history = model._history
-    description |= {
-        "network": describe_network(model._network),
-        "task": _describe_task(model._task),
-        "fitted": {
-            "t": int(model.t_),
-            "losses": [float(loss) for loss in history.losses],
-            "scores": [float(score) for score in history.scores],
-            "stopped_by_score": model.best_loss_ is None,
-        },
-    }
+    description = _describe_fitted(model) | _describe_input(model)
+    description |= _describe_training(model) | {"task": _describe_task(model._task)}
     if hasattr(model, "vocabulary_"):
         description["vocabulary"] = describe_tokens(model.vocabulary_)
     if hasattr(model, "_encoder"):
@@ -85,25 +73,58 @@ def _describe_estimator(model: Any) -> Described:
     return model._network.state_dict(), description
 
 
+def _describe_forecaster(model: Any) -> Described:
+    from fastgru.exchange._forecaster_plans import describe_parts
+
+    description = _describe_fitted(model) | _describe_training(model)
+    arrays, parts = describe_parts(model)
+    return model._network.state_dict() | arrays, description | parts
+
+
 def _describe_scaler(scaler: Any) -> Described:
-    description = _describe_fitted(scaler, scaler.get_params(deep=False))
+    description = _describe_fitted(scaler) | _describe_input(scaler)
     description["n_steps_seen"] = scaler.n_steps_seen_
     names = ("mean", "var", "scale")
     return {name: getattr(scaler, f"{name}_") for name in names}, description
 
 
-def _describe_fitted(model: Any, settings: dict[str, Any]) -> dict[str, Any]:
+def _describe_fitted(model: Any) -> dict[str, Any]:
     """Return what all fitted estimators have."""
     from sklearn.utils.validation import check_is_fitted
 
     check_is_fitted(model)
-    names = getattr(model, "feature_names_in_", None)
+    settings = model.get_params(deep=False)
+    if "callbacks" in settings:
+        settings["callbacks"] = None
+    if isinstance(settings.get("random_state"), np.random.RandomState):
+        settings["random_state"] = None
     return {
         "class": type(model).__name__,
         "settings": {name: plain(name, value) for name, value in settings.items()},
+    }
+
+
+def _describe_input(model: Any) -> dict[str, Any]:
+    """Return what comes into an estimator of sequences, and how its output goes."""
+    names = getattr(model, "feature_names_in_", None)
+    return {
         "form": [model._form.kind, int(model._form.n_features_in)],
         "feature_names_in": None if names is None else [str(name) for name in names],
         "output": getattr(model, "_sklearn_output_config", {}).get("transform"),
+    }
+
+
+def _describe_training(model: Any) -> dict[str, Any]:
+    """Return what all estimators with a network have."""
+    history = model._history
+    return {
+        "network": describe_network(model._network),
+        "fitted": {
+            "t": int(model.t_),
+            "losses": [float(loss) for loss in history.losses],
+            "scores": [float(score) for score in history.scores],
+            "stopped_by_score": model.best_loss_ is None,
+        },
     }
 
 
@@ -134,6 +155,11 @@ def _describe_pipeline(pipeline: Any) -> Described:
         if step is None or step == "passthrough":
             steps.append([name, step])
             continue
+        if is_known(step, ("GRUForecaster",)):
+            raise TypeError(
+                f"a pipeline in a file has no GRUForecaster, as {name!r} is one: save "
+                "the forecaster by itself"
+            )
         if not is_known(step, (*ESTIMATORS, "SequenceScaler")):
             raise TypeError(
                 f"a pipeline in a file has steps of fastgru's estimators, but {name!r} "

@@ -37,6 +37,25 @@ def network_of(model: Any) -> Network:
     return network
 
 
+def refuse_forecaster(model: Any) -> None:
+    """Refuse a forecaster, whose network alone forecasts nothing.
+
+    Raises
+    ------
+    TypeError
+        If the model is one; it says what goes instead.
+    """
+    from fastgru.estimators import GRUForecaster
+
+    if isinstance(model, GRUForecaster):
+        raise TypeError(
+            f"a {type(model).__name__} cannot be exported: its forecasts are made of "
+            "the series, their transforms and windows, and not by its network alone.  "
+            "fastgru.save writes all of it to a file.  What can be exported is a "
+            "GRURegressor that was fitted to windows of the series"
+        )
+
+
 def exchangeable(model: Any) -> GRU | GRUCell | Network:
     """Return what a model computes with: a layer as it is, a network, an estimator's.
 
@@ -45,7 +64,7 @@ def exchangeable(model: Any) -> GRU | GRUCell | Network:
     Raises
     ------
     TypeError
-        If it is none of these.
+        If it is none of these; a forecaster is more than a network.
     sklearn.exceptions.NotFittedError
         If an estimator is not fitted.
     """
@@ -56,6 +75,7 @@ def exchangeable(model: Any) -> GRU | GRUCell | Network:
     from fastgru.estimators import GRULanguageModel
     from fastgru.estimators._base import GRUEstimator
 
+    refuse_forecaster(model)
     if not isinstance(model, (GRUEstimator, GRULanguageModel)):
         kind = type(model)
         raise TypeError(

@@ -44,7 +44,7 @@ class Plan(ABC):
     def tensors(self) -> Iterator[Wanted]:
         """Yield the arrays that the file must hold, taking no memory."""
 
-    def check(self, source: Source) -> None:
+    def check(self, source: Source) -> None:  # noqa: B027
         """Check the numbers of the arrays, which are known to be there, if need be.
 
         Those of weights are what they are; NaN gives NaN.

@@ -11,10 +11,13 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from fastgru.exchange._describing import LAYERS, describe
 from fastgru.exchange._estimator_plans import PipelinePlan, plan_estimator
+from fastgru.exchange._forecaster_plans import ForecasterPlan
 from fastgru.exchange._plans import (
     ParametersPlan,
     Plan,
@@ -43,17 +46,19 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     model : layer, Network, fastgru estimator or Pipeline
-        Estimators (GRUClassifier, GRURegressor, GRUTransformer, SequenceScaler) must be
-        fitted, and so must the steps of a ``sklearn.pipeline.Pipeline``, which are all
-        such estimators or "passthrough".
+        Estimators (GRUClassifier, GRURegressor, GRUTransformer, GRULanguageModel,
+        GRUForecaster, SequenceScaler) must be fitted, and so must the steps of a
+        ``sklearn.pipeline.Pipeline``, which are all such estimators but no forecasters,
+        or "passthrough".
     path : str or path-like
         Usually ending in ``.safetensors``.
 
     Raises
     ------
     TypeError
-        If the model, or a step of a pipeline, is of another class, or a parameter or
-        class label of a kind that a file cannot hold.
+        If the model, or a step of a pipeline, is of another class, or a parameter, a
+        class label, or a forecaster's index or name of a column, of a kind that a file
+        cannot hold.
     ValueError
         If a parameter that was set after ``fit`` is not a valid one or does not fit
         what was fitted, or if a pipeline's steps do not fit one another.
@@ -68,7 +73,11 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     callbacks, a pipeline's ``memory``, a metadata request, and what ``partial_fit``
     remembers of former gradients.
 
-    Numbers are not looked at: a model whose training has run into NaN is saved with it.
+    With a forecaster its series are saved, as far as it was updated, and known features
+    with them.  Of a pandas index the kind, its frequency and where it begins are kept,
+    of one of numbers the last two; names of columns have to be text or whole numbers.
+
+    Weights are not looked at: a model whose training has run into NaN is saved with it.
 
     Examples
     --------
@@ -88,7 +97,7 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     tensors = {name: Tensor(a.dtype, a.shape, 0) for name, a in arrays.items()}
     n_bytes = len(text) + sum(tensor.nbytes for tensor in tensors.values())
     try:  # so that there is no file that cannot be read
-        _plan(text, tensors, n_bytes)
+        _plan(text, tensors, n_bytes).check(_Arrays(arrays))
     except ValueError as error:
         raise ValueError(f"this {type(model).__name__} cannot be saved: {error}") from (
             error
@@ -117,6 +126,8 @@ def load(path: str | os.PathLike[str]) -> Any:
         the message names the file and what is wrong.
     OSError
         If the file cannot be read.
+    ImportError
+        If it holds a forecaster of pandas objects, and pandas is not installed.
 
     Notes
     -----
@@ -142,9 +153,20 @@ def load(path: str | os.PathLike[str]) -> Any:
     with open_container(path, FORMAT, "fastgru.save") as container:
         try:
             plan = _plan(container.text, container.tensors, container.n_bytes)
+            plan.check(container)
         except (OverflowError, RecursionError, TypeError, ValueError) as error:
             raise ValueError(f"{path} does not describe a model: {error}") from error
         return plan.build(container)
+
+
+class _Arrays(NamedTuple):
+    """Arrays that are to be written, as those of a file are read."""
+
+    arrays: Mapping[str, np.ndarray]
+
+    def read_into(self, name: str, target: np.ndarray) -> None:
+        """Copy an array to where one of its shape and dtype stands."""
+        target[...] = self.arrays[name]
 
 
 def _plan(text: str, tensors: Mapping[str, Tensor], n_bytes: int) -> Plan:
@@ -171,6 +193,8 @@ def _plan_model(description: Any, n_bytes: int) -> Plan:
     if kind == "Network":
         _, *parts = take(description, kind, "class", "layers", "batch_first")
         return ParametersPlan(plan_network(*parts))
+    if kind == "GRUForecaster":
+        return ForecasterPlan(description)
     if kind == "Pipeline":
         return PipelinePlan(description, n_bytes)
     return plan_estimator(description, n_bytes)

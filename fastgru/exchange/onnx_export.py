@@ -19,7 +19,7 @@ from fastgru.estimators._base import GRUEstimator
 from fastgru.estimators.language_model import GRULanguageModel
 from fastgru.estimators.scaler import SequenceScaler
 from fastgru.exchange import onnx_check
-from fastgru.exchange._models import network_of
+from fastgru.exchange._models import network_of, refuse_forecaster
 from fastgru.exchange.container import write_whole
 from fastgru.exchange.onnx_estimators import (
     add_estimator,
@@ -185,6 +185,7 @@ def _export(model: Any, lengths: bool, initial_state: bool) -> _Export:
         return _export_cell(as_float32(model), initial_state)
     if isinstance(model, Network):
         return _export_network(model, lengths)
+    refuse_forecaster(model)
     raise TypeError(
         "expected a GRU, GRUCell, Network, GRUClassifier, GRURegressor, "
         "GRUTransformer, GRULanguageModel or SequenceScaler, got "

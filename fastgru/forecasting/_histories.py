@@ -80,6 +80,16 @@ class History:
     def __len__(self) -> int:
         return len(self.series)
 
+    def before(self, n_steps: int) -> History:
+        """Return the history of the first steps."""
+        return replace(
+            self,
+            series=self.series.before(n_steps),
+            levels=self.levels[:n_steps],
+            inputs=self.inputs[:n_steps],
+            exog=self.exog[:n_steps],
+        )
+
     def followed_by(self, new: Series, exog_scale: ExogScale) -> History:
         """Return the history with some steps more; the old ones stay as they are."""
         levels = self.transform.levels(new.values, len(self))

@@ -66,11 +66,23 @@ class Model:
         ]
 
     def begin(
-        self, histories: list[History], errors: Errors | None, n_threads: int
+        self,
+        histories: list[History],
+        errors: Errors | None,
+        n_threads: int,
+        n_judged: list[int] | None = None,
     ) -> Memory:
-        """Read whole series."""
-        states = self.strategy.begin(self.network, histories, n_threads)
-        return Memory(histories, states, errors, [len(h) for h in histories], states)
+        """Read whole series.
+
+        n_judged : as a ``Memory`` has it; None means all steps
+        """
+        states = judged_states = self.strategy.begin(self.network, histories, n_threads)
+        if n_judged is None:
+            n_judged = [len(history) for history in histories]
+        else:
+            early = [h.before(n) for h, n in zip(histories, n_judged, strict=True)]
+            judged_states = self.strategy.begin(self.network, early, n_threads)
+        return Memory(histories, states, errors, n_judged, judged_states)
 
     def update(self, memory: Memory, new: list[Series], n_threads: int) -> Memory:
         """Read what came after the series."""

@@ -155,12 +155,14 @@ class Direct(Strategy):
         super().__init__(*args, **kwargs)
         self.reach = self.lead = self.horizon
         self.n_outputs = self.horizon * self.n_targets
-        self.growth = np.ones((self.horizon, self.n_targets))
+        # A view: sizes that a file claims take no memory.
+        self.growth = np.broadcast_to(1.0, (self.horizon, self.n_targets))
 
     def fit(self, histories: list[History]) -> None:
         """Find the growth."""
         if not self.of_changes:
             return
+        self.growth = np.empty((self.horizon, self.n_targets))
         for step in range(1, self.horizon + 1):
             moves = [h.levels[step:] - h.levels[:-step] for h in histories]
             for k, column in enumerate(np.concatenate(moves).T):
