@@ -364,7 +364,8 @@ class Recursive(Strategy):
         for k in range(int(counts.max(initial=0))):
             series = np.flatnonzero(counts > k)
             origins = firsts[series] + k
-            before = {name: array[:, series] for name, array in states.items()}
+            # Not by an index, which would leave the axes in another order in memory.
+            before = {n: np.take(array, series, axis=1) for n, array in states.items()}
             levels = self._follow(
                 network,
                 histories,
