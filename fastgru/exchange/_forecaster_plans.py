@@ -42,7 +42,7 @@ def describe_parts(model: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     series = [history.series for history in memory.histories]
     indexes = None
     if form.container != "array":
-        plans = IndexPlans(1)
+        plans = IndexPlans(0)
         indexes = [plans.describe(one.index) for one in series]
     has_errors = memory.errors is not None
     described = {

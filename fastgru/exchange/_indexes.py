@@ -39,7 +39,7 @@ _NUMBERS += ("float32", "float64")
 _OFFSET_OF_ZONE = re.compile(r"UTC([+-]\d\d:\d\d)?")
 _NAME_OF_ZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
 # What pandas raises when it is given what makes no index.
-_REFUSALS = (ArithmeticError, LookupError, TypeError, ValueError)
+_REFUSALS = (ArithmeticError, LookupError, NotImplementedError, TypeError, ValueError)
 
 
 class IndexPlans:
@@ -57,7 +57,7 @@ class IndexPlans:
     and durations only the last two matter for what follows; those before are spaced
     evenly.
 
-    n_ahead : for how many steps more there must be room
+    n_ahead : for how many steps more there must be room, if any
     """
 
     def __init__(self, n_ahead: int) -> None:
@@ -162,9 +162,11 @@ def _build(description: Any, n_steps: int, n_ahead: int) -> Any:
     if len(description) != n_values:
         raise ValueError(f"expected {n_values} values")
     index = make(n_steps, *description[1:])
-    following = next_index(index, n_ahead)
-    rises = _rises(index, n_steps) and _rises(following, n_ahead)
-    if not rises or not following[0] > index[-1]:
+    rises = _rises(index, n_steps)
+    if rises and n_ahead:
+        following = next_index(index, n_ahead)
+        rises = _rises(following, n_ahead) and following[0] > index[-1]
+    if not rises:
         raise ValueError("it does not rise, or has no room to go on")
     return index
 
@@ -178,6 +180,7 @@ def _build_range(n_steps: int, first: Any, step: Any) -> Any:
     import pandas as pd
 
     _check_whole(first, step)
+    _check_whole(first + 2 * n_steps * step)  # there is room for as many again
     return pd.RangeIndex(first, first + n_steps * step, step)
 
 
@@ -238,6 +241,9 @@ def _build_frequency(description: Any) -> Any:
     if not 1 <= n < 2**31:
         raise ValueError("a frequency must be of at least one step")
     arguments = dict(zip(names, values, strict=True))
+    for key in arguments.keys() & {"month", "startingMonth"}:
+        if arguments[key] not in range(1, 13):
+            raise ValueError(f"there is no month {shortened(arguments[key])}")
     return getattr(pd.offsets, name)(n, **arguments)
 
 

@@ -107,11 +107,40 @@ def make_estimators():
     ]
 
 
+def make_forecasters():
+    """Fit forecasters of each strategy to each form of series."""
+    rng = np.random.default_rng(0)
+    series, known = rng.uniform(1, 2, size=(30, 2)), rng.normal(size=(30, 2))
+    common = {"horizon": 3, "hidden_size": 2, "max_iter": 1, "random_state": 0}
+    direct = fastgru.GRUForecaster(transform="seasonal", period=4, log=True, **common)
+    recursive = fastgru.GRUForecaster(strategy="recursive", num_layers=2, **common)
+    fitted = [
+        direct.fit([series[:, 0], series[:25, 0]]),
+        recursive.fit(series[:25], exog=known[:25]).update(series[25:], known[25:]),
+    ]
+    try:
+        import pandas as pd
+    except ImportError:
+        return fitted
+    dates = pd.date_range("2000", periods=30, freq="QE", tz="Europe/Berlin")
+    periods = pd.period_range("2000", periods=30, freq="M")
+    frame = pd.DataFrame(series, periods, ["a", 3])
+    numbers = [pd.Series(series[:, 0], np.arange(30) * step) for step in (2, 0.5)]
+    indexes = [dates, pd.RangeIndex(30)]
+    named = [pd.Series(series[:, 0], index, name="é") for index in indexes]
+    return [
+        *fitted,
+        fastgru.GRUForecaster(calibration_fraction=None, **common).fit(frame),
+        fastgru.GRUForecaster(strategy="recursive", **common).fit(named + numbers),
+    ]
+
+
 def save_models(folder):
     """Save models of each kind; return the contents of their files."""
     warnings.simplefilter("ignore")
     contents = []
-    for number, model in enumerate(make_layers() + make_estimators()):
+    models = make_layers() + make_estimators() + make_forecasters()
+    for number, model in enumerate(models):
         path = Path(folder, f"{number}.safetensors")
         fastgru.save(model, path)
         contents.append(path.read_bytes())
@@ -384,11 +413,29 @@ def run_model(model):
             fastgru.Network(layers)(np.zeros((2, 1), np.int64))
     elif name == "GRULanguageModel":
         model.generate(model.vocabulary_[1:3], 2)
+    elif name == "GRUForecaster":
+        run_forecaster(model)
     elif name == "Network":
         n = model._input.n_features
         model(np.zeros((3, 2), int) if n is None else np.ones((3, 2, n), model.dtype))
     else:
         run_estimator(model)
+
+
+def run_forecaster(model):
+    """Forecast, read a step of each series, and forecast again."""
+    form, n_series = model._form, len(model._memory.histories)
+
+    def of_each(shape):
+        given = [np.ones(shape) for _ in range(n_series)]
+        return given if form.is_list else given[0]
+
+    new = of_each(1 if form.is_flat else (1, form.n_targets))
+    ahead = of_each((model.horizon, form.n_exog)) if form.n_exog else None
+    model.predict(exog=ahead)
+    model.update(new, of_each((1, form.n_exog)) if form.n_exog else None)
+    model.predict(exog=ahead)
+    repr(model.get_params())
 
 
 def run_estimator(model):

@@ -89,10 +89,13 @@ def test_every_changed_byte_is_refused(path, change):
         content[place] ^= change
 
 
-@pytest.mark.parametrize("kind", ["estimator", "network"])
+@pytest.mark.parametrize("kind", ["estimator", "forecaster", "network"])
 def test_every_changed_byte_of_a_larger_file_is_refused(path, kind):
     if kind == "estimator":
         model = classifier(1, max_iter=1).fit([x[:, :1] for x in X], Y)
+    elif kind == "forecaster":
+        settings = {"hidden_size": 1, "max_iter": 1, "random_state": 0}
+        model = fastgru.GRUForecaster(**settings).fit(np.sin(np.arange(9.0)))
     else:
         model = make_network("last of steps")
     fastgru.save(model, path)
@@ -276,6 +279,41 @@ def test_sizes_that_a_file_does_not_hold_take_no_memory(path, settings):
     message, peak = peak_of(refusal_of, path)
     assert "does not describe a model" in message
     assert peak < 2_000_000
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: d["series"].update(lengths=[2**40], n_judged=[2**40]),
+        lambda d: d["series"].update(lengths=[30] * 10**4, n_judged=[30] * 10**4),
+        lambda d: d["series"].update(n_errors=2**40),
+        lambda d: d["form"].update(n_targets=2**40, is_flat=False),
+        lambda d: d["form"].update(n_exog=2**40),
+        lambda d: [d[key].update(horizon=2**40) for key in ("settings", "strategy")],
+    ],
+    ids=["lengths", "series", "errors", "variables", "features", "horizon"],
+)
+def test_a_series_that_a_file_does_not_hold_takes_no_memory(path, change):
+    model = fastgru.GRUForecaster(3, hidden_size=2, max_iter=1, random_state=0)
+    fastgru.save(model.fit(np.sin(np.arange(30.0))), path)
+    rewrite(path, lambda description, _: change(description))
+    message, peak = peak_of(refusal_of, path)
+    assert "does not describe a model" in message
+    assert peak < 2_000_000
+
+
+def test_loading_a_forecaster_takes_a_few_times_its_series(path):
+    series = np.random.default_rng(0).normal(size=(100_000, 4))
+    model = fastgru.GRUForecaster(
+        3, hidden_size=2, max_iter=1, calibration_fraction=None, batch_size=10_000
+    )
+    fastgru.save(model.fit(series), path)
+    fastgru.load(path)
+    size = path.stat().st_size
+    loaded, peak = peak_of(fastgru.load, path)
+    # The series, its levels, their changes, and what takes one of them to the next.
+    assert peak < 6 * size
+    assert_same_bits("forecast", loaded.predict(), model.predict())
 
 
 def test_a_class_label_with_room_for_much_takes_no_memory(path):

@@ -508,11 +508,20 @@ def test_loading_runs_nothing(path, tmp_path):
     # Python reports to a hook whatever is compiled, run, imported or unpickled.
     layer, model = tmp_path / "layer", tmp_path / "classifier"
     network, pipeline = tmp_path / "network", tmp_path / "pipeline"
+    forecaster, dated = tmp_path / "forecaster", tmp_path / "dated"
     fastgru.save(make_gru(), layer)
     fastgru.save(make_network("tokens"), network)
     fastgru.save(classifier(max_iter=1).fit(X, np.array(["a", "b"])[Y]), model)
     steps = [("scale", fastgru.SequenceScaler()), ("learn", transformer(max_iter=1))]
     fastgru.save(Pipeline(steps).fit(X), pipeline)
+    series = np.random.default_rng(0).normal(size=30)
+    settings = {"hidden_size": 2, "max_iter": 1, "random_state": 0}
+    fastgru.save(fastgru.GRUForecaster(3, **settings).fit(series), forecaster)
+    pandas = pytest.importorskip("pandas")
+    index = pandas.date_range("2000", periods=30, freq="QE", tz="Europe/Berlin")
+    series = pandas.Series(series, index)
+    settings["strategy"] = "recursive"
+    fastgru.save(fastgru.GRUForecaster(3, **settings).fit(series), dated)
     code = """
         import sys
         import fastgru
@@ -532,7 +541,8 @@ def test_loading_runs_nothing(path, tmp_path):
         armed = False
         print(*events)
     """
-    assert run_python(code, layer, network, model, pipeline).split() == []
+    paths = layer, network, model, pipeline, forecaster, dated
+    assert run_python(code, *paths).split() == []
 
 
 def test_files_hold_no_pickle(path):

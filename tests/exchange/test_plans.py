@@ -26,7 +26,7 @@ def make_gru(**settings):
 
 
 @pytest.mark.parametrize(
-    "name", ["os.system", "builtins.eval", "GRUForecaster", "", None], ids=repr
+    "name", ["os.system", "builtins.eval", "GRUOracle", "", None], ids=repr
 )
 def test_only_known_classes_are_made(path, name):
     fastgru.save(make_gru(), path)
