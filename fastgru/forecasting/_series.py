@@ -346,7 +346,7 @@ def _check_index(index: Any, place: str) -> Any:
         widths = np.diff(steps)
         wrong = np.flatnonzero(~np.isclose(widths, widths[0], rtol=1e-6, atol=0))
         if isinstance(index, pd.PeriodIndex):
-            wrong = np.flatnonzero(widths != 1)
+            wrong = np.flatnonzero(widths != index.freq.n)
         if wrong.size:
             _refuse_irregular(index, int(wrong[0]), place)
     return index
