@@ -246,6 +246,7 @@ INDEXES = {
     "nanoseconds": dates("15min", unit="ns"),
     "monthly periods": lambda pd: pd.period_range("2000-02", periods=60, freq="M"),
     "quarterly periods": lambda pd: pd.period_range("2000", periods=60, freq="Q-NOV"),
+    "two-day periods": lambda pd: pd.period_range("2000", periods=60, freq="2D"),
     "hourly periods": lambda pd: pd.period_range("2000", periods=60, freq="h"),
     "durations": lambda pd: pd.timedelta_range("1h", periods=60, freq="15min"),
     "a range": lambda pd: pd.RangeIndex(-5, 115, 2),
