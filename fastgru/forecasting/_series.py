@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
+
+from fastgru.forecasting._indexes import check_index, ends, goes_on, next_index
 
 FILLS = (None, "linear", "last")
 
@@ -202,7 +204,7 @@ def _check_one(
     if values.size == 0:
         raise ValueError(f"{place} is empty (shape {values.shape})")
     values = values.reshape(len(values), -1)
-    index = None if container == "array" else _check_index(series.index, place)
+    index = None if container == "array" else check_index(series.index, place)
     values = _without_gaps(values, index, fill, place)
     features = np.empty((len(values), 0))
     if exog is not None:
@@ -234,8 +236,8 @@ def check_exog(exog: Any, n_steps: int, index: Any, place: str) -> np.ndarray:
     own = exog.index if _container(exog) != "array" else None
     if index is not None and own is not None and not index.equals(own):
         raise ValueError(
-            f"{place} has another index than its series: {_ends(own)}, expected "
-            f"{_ends(index)}"
+            f"{place} has another index than its series: {ends(own)}, expected "
+            f"{ends(index)}"
         )
     return _without_gaps(values, own, None, place)
 
@@ -316,100 +318,6 @@ def _step(step: int, index: Any) -> str:
     return f"step {step}" if index is None else f"step {step} ({index[step]})"
 
 
-# The index.
-
-
-def _check_index(index: Any, place: str) -> Any:
-    """Return a regular index, with its frequency, or say where it is not one."""
-    import pandas as pd
-
-    if index.hasnans or not (index.is_monotonic_increasing and index.is_unique):
-        at = _first_fall(index)
-        raise ValueError(
-            f"the index of {place} must rise from step to step; step {at} is "
-            f"{index[at]}" + (f", after {index[at - 1]}" if at else "")
-        )
-    if isinstance(index, pd.DatetimeIndex):
-        return _with_frequency(index, place)
-    if isinstance(index, pd.PeriodIndex):
-        steps = index.asi8
-    elif pd.api.types.is_numeric_dtype(index.dtype):
-        steps = index.to_numpy()
-    elif isinstance(index, pd.TimedeltaIndex):
-        steps = index.asi8
-    else:
-        raise TypeError(
-            f"the index of {place} is of {index.dtype}; expected dates, periods or "
-            "numbers, which go on after the last step"
-        )
-    if len(index) > 2:
-        widths = np.diff(steps)
-        wrong = np.flatnonzero(~np.isclose(widths, widths[0], rtol=1e-6, atol=0))
-        if isinstance(index, pd.PeriodIndex):
-            wrong = np.flatnonzero(widths != 1)
-        if wrong.size:
-            _refuse_irregular(index, int(wrong[0]), place)
-    return index
-
-
-def _with_frequency(index: Any, place: str) -> Any:
-    """Return dates that know their frequency."""
-    import pandas as pd
-
-    if index.freq is not None or len(index) < 3:
-        return index
-    frequency = pd.infer_freq(index)
-    if frequency is None:
-        # Months and years differ by some days; what is out of order, by far more.
-        widths = np.diff(index.asi8).astype(np.float64)
-        wrong = np.flatnonzero(np.abs(widths / np.median(widths) - 1.0) > 0.2)
-        first = int(wrong[0]) if wrong.size else int(np.argmax(widths))
-        _refuse_irregular(index, first, place)
-    return pd.DatetimeIndex(index, freq=frequency)
-
-
-def _refuse_irregular(index: Any, at: int, place: str) -> NoReturn:
-    raise ValueError(
-        f"the index of {place} is not regular: step {at + 1} is {index[at + 1]}, after "
-        f"{index[at]}.  Bring it to one frequency, for example by "
-        'series.asfreq("D"), and choose how to fill what is missing'
-    )
-
-
-def _first_fall(index: Any) -> int:
-    """Return the first step whose index is missing or does not rise."""
-    for at in range(len(index)):
-        is_missing = index[at : at + 1].hasnans
-        if is_missing or (at and not index[at] > index[at - 1]):
-            return at
-    return len(index) - 1
-
-
-def next_index(index: Any, n_steps: int) -> Any:
-    """Return the index of the steps that follow; None where there is no index."""
-    if index is None:
-        return None
-    import pandas as pd
-
-    if isinstance(index, pd.DatetimeIndex):
-        if index.freq is None:
-            raise ValueError(
-                f"an index of {len(index)} dates shows no frequency; give it one, for "
-                'example by series.asfreq("D")'
-            )
-        return pd.date_range(index[-1], periods=n_steps + 1, freq=index.freq)[1:]
-    if isinstance(index, pd.PeriodIndex):
-        return pd.period_range(index[-1] + 1, periods=n_steps, freq=index.freq)
-    width = index[-1] - index[-2] if len(index) > 1 else 1
-    if isinstance(index, pd.TimedeltaIndex):
-        return pd.timedelta_range(index[-1] + width, periods=n_steps, freq=width)
-    if isinstance(index, pd.RangeIndex):
-        return pd.RangeIndex(
-            index[-1] + width, index[-1] + (n_steps + 1) * width, width
-        )
-    return pd.Index(index[-1] + width * np.arange(1, n_steps + 1))
-
-
 def check_follows(old: Series, new: Series, what: str) -> Series:
     """Return what follows a series with the index that it then has."""
     if old.index is None:
@@ -417,25 +325,12 @@ def check_follows(old: Series, new: Series, what: str) -> Series:
     expected = next_index(old.index, len(new))
     if new.index is None:
         return replace(new, index=expected)
-    if not _is_same(expected, new.index):
+    if not goes_on(old.index, new.index):
         raise ValueError(
             f"{what} must go on where the series ended: its index has "
-            f"{_ends(new.index)}, expected {_ends(expected)}"
+            f"{ends(new.index)}, expected {ends(expected)}"
         )
     return replace(new, index=expected)
-
-
-def _is_same(expected: Any, index: Any) -> bool:
-    if expected.equals(index):
-        return True
-    try:
-        return bool(np.allclose(expected.to_numpy(), index.to_numpy(), rtol=1e-9))
-    except TypeError:
-        return False
-
-
-def _ends(index: Any) -> str:
-    return f"{len(index)} steps from {index[0]} to {index[-1]}"
 
 
 # The form.
