@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -17,6 +19,7 @@ from fastgru.estimators._forecast_training import LOSSES, ForecastTraining, shor
 from fastgru.estimators._going_on import fitted_of
 from fastgru.estimators._networks import summary
 from fastgru.estimators._training import callbacks_of
+from fastgru.forecasting._indexes import next_index
 from fastgru.forecasting._intervals import Errors
 from fastgru.forecasting._model import Memory, Model
 from fastgru.forecasting._rolling import Window, roll, side_by_side, values_of
@@ -28,7 +31,8 @@ from fastgru.forecasting._series import (
     check_exog,
     check_follows,
     check_series,
-    next_index,
+    columns_of,
+    members_of_exog,
 )
 from fastgru.forecasting._transforms import KINDS, SEASONAL, Transform
 from fastgru.forecasting.backtest import Backtest
@@ -400,8 +404,8 @@ class GRUForecaster(BaseEstimator):
             ``series`` is not as ``fit`` takes it.
         """
         check_is_fitted(self)
-        (values,), form, indexes = self._forecast(n_steps, exog, series, None)
-        return form.to_user(values, indexes)
+        (values,), to_user = self._forecast(n_steps, exog, series, None)
+        return to_user(values)
 
     def predict_interval(
         self,
@@ -433,14 +437,13 @@ class GRUForecaster(BaseEstimator):
         """
         check_is_fitted(self)
         self._check_coverage(coverage)
-        results, form, indexes = self._forecast(n_steps, exog, series, coverage)
-        _, lower, upper = (form.to_user(values, indexes) for values in results)
-        return lower, upper
+        (_, lower, upper), to_user = self._forecast(n_steps, exog, series, coverage)
+        return to_user(lower), to_user(upper)
 
     def _forecast(
         self, n_steps: int | None, exog: Any, series: Any, coverage: float | None
-    ) -> tuple[tuple[list[np.ndarray], ...], SeriesForm, list[Any]]:
-        """Return forecasts and ends of intervals, their form and their indexes."""
+    ) -> tuple[tuple[list[np.ndarray], ...], Callable[[list[np.ndarray]], Any]]:
+        """Return forecasts and ends of intervals, and what gives them their form."""
         n_steps = self._check_n_steps(n_steps)
         if coverage is not None and n_steps > self.horizon:
             raise ValueError(
@@ -453,8 +456,10 @@ class GRUForecaster(BaseEstimator):
             memory, form = self._read(series, n_threads)
         future = self._check_future(memory, form, n_steps, exog)
         results = values_of(self._model, memory, n_steps, future, n_threads, coverage)
-        indexes = [next_index(h.series.index, n_steps) for h in memory.histories]
-        return results, form, indexes
+        series = [history.series for history in memory.histories]
+        indexes = [next_index(one.index, n_steps) for one in series]
+        names = [one.names for one in series]
+        return results, partial(form.to_user, indexes=indexes, names=names)
 
     def _read(self, series: Any, n_threads: int) -> tuple[Memory, SeriesForm]:
         """Read other series than those of ``fit``."""
@@ -524,12 +529,7 @@ class GRUForecaster(BaseEstimator):
                 f"fit saw {form.n_exog} known features, so predict needs exog: those "
                 f"of the next {n_rows} steps"
             )
-        exogs = list(exog) if form.is_list else [exog]
-        if len(exogs) != n_series:
-            raise ValueError(
-                f"exog must have a member for each of {n_series} series, got "
-                f"{len(exogs)}"
-            )
+        exogs = members_of_exog(exog, n_series, is_list=form.is_list)
         checked = []
         for k, (one, history) in enumerate(zip(exogs, memory.histories, strict=True)):
             place = f"exog[{k}]" if form.is_list else "exog"
@@ -538,6 +538,12 @@ class GRUForecaster(BaseEstimator):
             if values.shape[1] != form.n_exog:
                 raise ValueError(
                     f"{place} has {values.shape[1]} features, expected {form.n_exog}"
+                )
+            columns = columns_of(one)
+            if columns and form.exog_columns and columns != form.exog_columns:
+                raise ValueError(
+                    f"{place} has the columns {list(columns)}, expected "
+                    f"{list(form.exog_columns)}"
                 )
             checked.append(values)
         return checked
@@ -595,8 +601,14 @@ class GRUForecaster(BaseEstimator):
 
     def _check_new(self, series: Any, exog: Any) -> list[Series]:
         """Return what follows the series."""
-        new, _ = check_series(series, exog, fill=self.fill, expected=self._form)
         histories = self._memory.histories
+        new, _ = check_series(
+            series,
+            exog,
+            fill=self.fill,
+            expected=self._form,
+            before=[history.series.values[-1] for history in histories],
+        )
         if len(new) != len(histories):
             raise ValueError(
                 f"series must go on with each of {len(histories)} series, got "

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from fastgru.forecasting._indexes import next_index
 from fastgru.forecasting._model import Memory, Model
 from fastgru.forecasting._scores import seasonal_naive
-from fastgru.forecasting._series import Series, next_index
+from fastgru.forecasting._series import Series
 from fastgru.forecasting.backtest import Backtest
 
 # A forecast from one origin: what a ``Backtest`` has of each, by name.

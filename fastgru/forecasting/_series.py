@@ -16,6 +16,8 @@ import numpy as np
 from fastgru.forecasting._indexes import check_index, ends, goes_on, next_index
 
 FILLS = (None, "linear", "last")
+# The squares of larger numbers may have no sum.
+LARGEST = 1e100
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,14 @@ class Series:
         Known features; no columns where there are none.
     index : pandas Index or None
         Regular and sorted, of the length of the values.
+    names : tuple
+        Names of the variables of pandas objects.
     """
 
     values: np.ndarray
     exog: np.ndarray
     index: Any = None
+    names: tuple[Any, ...] = ()
 
     def __len__(self) -> int:
         return len(self.values)
@@ -49,15 +54,17 @@ class Series:
     def followed_by(self, new: Series) -> Series:
         """Return both, one after the other."""
         index = None if self.index is None else self.index.append(new.index)
-        return Series(
-            np.concatenate([self.values, new.values]),
-            np.concatenate([self.exog, new.exog]),
-            index,
+        return replace(
+            self,
+            values=np.concatenate([self.values, new.values]),
+            exog=np.concatenate([self.exog, new.exog]),
+            index=index,
         )
 
     def _part(self, steps: slice) -> Series:
         index = None if self.index is None else self.index[steps]
-        return Series(self.values[steps], self.exog[steps], index)
+        values, exog = self.values[steps], self.exog[steps]
+        return replace(self, values=values, exog=exog, index=index)
 
 
 @dataclass(frozen=True)
@@ -73,8 +80,8 @@ class SeriesForm:
         Whether a series has one axis.
     n_targets, n_exog : int
         Variables and known features of a step.
-    names : tuple
-        Names of the variables of pandas objects.
+    columns, exog_columns : tuple
+        Names of the columns of data frames.
     """
 
     is_list: bool
@@ -82,7 +89,8 @@ class SeriesForm:
     is_flat: bool
     n_targets: int
     n_exog: int
-    names: tuple[Any, ...] = ()
+    columns: tuple[Any, ...] = ()
+    exog_columns: tuple[Any, ...] = ()
 
     def __str__(self) -> str:
         """Say what the series are, for error messages."""
@@ -93,23 +101,25 @@ class SeriesForm:
             kind += f" of {self.n_targets} columns"
         return f"a list, each member {kind}" if self.is_list else kind
 
-    def to_user(self, parts: list[np.ndarray], indexes: list[Any]) -> Any:
+    def to_user(
+        self, parts: list[np.ndarray], indexes: list[Any], names: list[tuple[Any, ...]]
+    ) -> Any:
         """Give arrays (n_steps, n_targets), one per series, the form of the input."""
         given = [
-            self._to_user(part, index)
-            for part, index in zip(parts, indexes, strict=True)
+            self._to_user(part, index, own)
+            for part, index, own in zip(parts, indexes, names, strict=True)
         ]
         return given if self.is_list else given[0]
 
-    def _to_user(self, part: np.ndarray, index: Any) -> Any:
+    def _to_user(self, part: np.ndarray, index: Any, names: tuple[Any, ...]) -> Any:
         values = part[:, 0] if self.is_flat else part
         if self.container == "array":
             return values
         import pandas as pd
 
         if self.is_flat:
-            return pd.Series(values, index, name=self.names[0])
-        return pd.DataFrame(values, index, columns=list(self.names))
+            return pd.Series(values, index, name=names[0])
+        return pd.DataFrame(values, index, columns=list(names))
 
 
 def check_series(
@@ -118,6 +128,7 @@ def check_series(
     *,
     fill: str | None = None,
     expected: SeriesForm | None = None,
+    before: list[np.ndarray] | None = None,
     what: str = "series",
 ) -> tuple[list[Series], SeriesForm]:
     """Check what a user passed and return it as a list.
@@ -131,6 +142,8 @@ def check_series(
         What to do about NaN: refuse it, interpolate, or repeat the last number.
     expected : SeriesForm, default=None
         The form that ``fit`` saw.
+    before : list of ndarray of shape (n_targets,), default=None
+        The last values of the series that these go on with, to fill gaps from.
     what : str
         The name of the argument, for messages.
 
@@ -152,13 +165,15 @@ def check_series(
     if not members:
         raise ValueError(f"{what} is an empty list; expected at least one series")
     places = [f"{what}[{k}]" for k in range(len(members))] if is_list else [what]
-    exogs = _members_of_exog(exog, len(members), is_list=is_list)
+    exogs = members_of_exog(exog, len(members), is_list=is_list)
     checked: list[Series] = []
     form = None
-    for member, own_exog, place in zip(members, exogs, places, strict=True):
-        one, own_form = _check_one(member, own_exog, fill, place)
+    for k, (member, own_exog) in enumerate(zip(members, exogs, strict=True)):
+        place = places[k]
+        last = before[k] if before is not None and k < len(before) else None
+        one, own_form = _check_one(member, own_exog, fill, place, last)
         own_form = replace(own_form, is_list=is_list)
-        if form is not None and own_form != replace(form, names=own_form.names):
+        if form is not None and own_form != form:
             raise ValueError(
                 f"{place} is not of the form of {what}[0]: "
                 f"{_difference(own_form, form)}"
@@ -175,7 +190,8 @@ def _is_list_of_numbers(series: Any) -> bool:
     return len(series) > 0 and all(np.ndim(member) == 0 for member in series)
 
 
-def _members_of_exog(exog: Any, n_series: int, *, is_list: bool) -> list[Any]:
+def members_of_exog(exog: Any, n_series: int, *, is_list: bool) -> list[Any]:
+    """Return the known features of each series."""
     if exog is None:
         return [None] * n_series
     if not is_list:
@@ -190,7 +206,7 @@ def _members_of_exog(exog: Any, n_series: int, *, is_list: bool) -> list[Any]:
 
 
 def _check_one(
-    series: Any, exog: Any, fill: str | None, place: str
+    series: Any, exog: Any, fill: str | None, place: str, before: np.ndarray | None
 ) -> tuple[Series, SeriesForm]:
     container = _container(series)
     values = _numbers(series, place)
@@ -205,7 +221,9 @@ def _check_one(
         raise ValueError(f"{place} is empty (shape {values.shape})")
     values = values.reshape(len(values), -1)
     index = None if container == "array" else check_index(series.index, place)
-    values = _without_gaps(values, index, fill, place)
+    if before is not None and len(before) != values.shape[1]:
+        before = None  # the form will be refused
+    values = _without_gaps(values, index, fill, place, before)
     features = np.empty((len(values), 0))
     if exog is not None:
         features = check_exog(exog, len(values), index, place.replace("series", "exog"))
@@ -218,9 +236,15 @@ def _check_one(
         is_flat=is_flat,
         n_targets=values.shape[1],
         n_exog=features.shape[1],
-        names=names,
+        columns=() if is_flat else names,
+        exog_columns=columns_of(exog),
     )
-    return Series(values, features, index), form
+    return Series(values, features, index, names), form
+
+
+def columns_of(exog: Any) -> tuple[Any, ...]:
+    """Return the names of a data frame's columns; others have none."""
+    return tuple(exog.columns) if _container(exog) == "DataFrame" else ()
 
 
 def check_exog(exog: Any, n_steps: int, index: Any, place: str) -> np.ndarray:
@@ -269,6 +293,11 @@ def _numbers(series: Any, place: str) -> np.ndarray:
         raise TypeError(
             f"{place} must hold numbers, got {array.dtype} ({type(series).__name__})"
         )
+    if kind == "O":
+        # NumPy would read text as numbers and drop imaginary parts.
+        for number in array.flat:
+            if isinstance(number, (str, bytes, complex)):
+                raise TypeError(f"{place} must hold numbers, got {number!r}")
     try:
         return np.array(array, np.float64)
     except (TypeError, ValueError) as error:
@@ -278,13 +307,23 @@ def _numbers(series: Any, place: str) -> np.ndarray:
 
 
 def _without_gaps(
-    values: np.ndarray, index: Any, fill: str | None, place: str
+    values: np.ndarray,
+    index: Any,
+    fill: str | None,
+    place: str,
+    before: np.ndarray | None = None,
 ) -> np.ndarray:
     """Fill gaps if that is asked for, and refuse what is left of them."""
     infinite = np.argwhere(np.isinf(values))
     if infinite.size:
         raise ValueError(
             f"{place} is infinite at {_step(infinite[0, 0], index)}; expected numbers"
+        )
+    large = np.argwhere(np.abs(values) > LARGEST)
+    if large.size:
+        raise ValueError(
+            f"{place} is {values[tuple(large[0])]} at {_step(large[0, 0], index)}; "
+            f"expected numbers of at most {LARGEST:.0e}"
         )
     missing = np.isnan(values)
     if not missing.any():
@@ -301,11 +340,19 @@ def _without_gaps(
                 "before them"
             )
         raise ValueError(f"{place} is NaN at {shown}{more}; {advice}")
-    for column, gaps in zip(values.T, missing.T, strict=True):
+    if before is None:
+        return _filled(values, fill, place)
+    return _filled(np.concatenate([[before], values]), fill, place)[1:]
+
+
+def _filled(values: np.ndarray, fill: str, place: str) -> np.ndarray:
+    """Fill the gaps of each column."""
+    steps = np.arange(len(values))
+    for column in values.T:
+        gaps = np.isnan(column)
         known = np.flatnonzero(~gaps)
         if not known.size:
             raise ValueError(f"{place} is NaN at all of {len(column)} steps")
-        steps = np.arange(len(column))
         if fill == "linear":
             column[gaps] = np.interp(steps[gaps], known, column[known])
         else:
@@ -341,7 +388,11 @@ def _check_form(
 ) -> None:
     """Compare the form with what ``fit`` saw; arrays may go on where pandas was."""
     same = ("is_list", "n_targets", "n_exog")
-    if any(getattr(form, name) != getattr(expected, name) for name in same):
+    is_other = any(getattr(form, name) != getattr(expected, name) for name in same)
+    for name in ("columns", "exog_columns"):
+        own, others = getattr(form, name), getattr(expected, name)
+        is_other |= bool(own and others and own != others)
+    if is_other:
         raise ValueError(
             f"{what} does not have the form of the series in fit: "
             f"{_difference(form, expected)}"
@@ -351,4 +402,10 @@ def _check_form(
 def _difference(form: SeriesForm, expected: SeriesForm) -> str:
     if form.n_exog != expected.n_exog:
         return f"it has {form.n_exog} exog features, expected {expected.n_exog}"
+    if str(form) == str(expected):
+        own, others = form.columns, expected.columns
+        if own == others:
+            own, others = form.exog_columns, expected.exog_columns
+            return f"exog has the columns {list(own)}, expected {list(others)}"
+        return f"it has the columns {list(own)}, expected {list(others)}"
     return f"it is {form}, expected {expected}"
