@@ -20,7 +20,6 @@ from fastgru.estimators._going_on import fitted_of
 from fastgru.estimators._networks import summary
 from fastgru.estimators._training import callbacks_of
 from fastgru.forecasting._indexes import next_index
-from fastgru.forecasting._intervals import Errors
 from fastgru.forecasting._model import Memory, Model
 from fastgru.forecasting._rolling import Window, roll, side_by_side, values_of
 from fastgru.forecasting._scores import naive_error
@@ -169,10 +168,10 @@ class GRUForecaster(BaseEstimator):
     Intervals are split conformal [1]_: forecasts of steps that the network was not
     trained on were off by so much in a share ``coverage`` of all cases.  They promise
     that coverage if errors come in any order, which those of a series do only about.
-    Errors of later steps, which ``update`` brings, take the places of the oldest.  The
-    network of the second training has seen more than the one that they were measured
-    with.  With several series the errors of all are pooled, each in units of its own
-    transform.
+    Errors of later steps, which ``update`` brings, take the places of the oldest ones
+    of their series.  The network of the second training has seen more than the one that
+    they were measured with.  With several series the errors of all are pooled, each in
+    units of its own transform.
 
     Ctrl-C ends a training with a warning and keeps its last finished epoch; one that
     ends the first training leaves out the second.
@@ -308,7 +307,7 @@ class GRUForecaster(BaseEstimator):
         model = trained.model
         memory = model.begin(
             model.histories(checked, trained.transforms),
-            None if errors is None else Errors(errors),
+            errors,
             resolve_n_jobs(self.n_jobs),
         )
         self.__dict__.update(

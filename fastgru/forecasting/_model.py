@@ -98,7 +98,7 @@ class Model:
         ]
         return replace(
             memory,
-            errors=memory.errors.followed_by(np.concatenate(errors)),
+            errors=memory.errors.followed_by(errors),
             n_judged=n_judged,
             judged_states=states,
         )
