@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
 from fastgru._threads import resolve_n_jobs
@@ -62,6 +63,10 @@ _NOT_OURS = (
     "validation_fraction",
     "checkpoint",
 )
+
+
+# What a fitted forecaster cannot change.
+_LASTING = ("horizon", "strategy", "transform", "log", "period")
 
 
 class GRUForecaster(BaseEstimator):
@@ -210,6 +215,12 @@ class GRUForecaster(BaseEstimator):
     _form: SeriesForm
     _scales: np.ndarray  # (n_series, n_targets): what errors are divided by
     _history: History
+    _fitted_with: dict[str, Any]
+
+    # Series stand where others have X, which is no metadata.
+    __metadata_request__fit: ClassVar[dict] = {"series": UNUSED}
+    __metadata_request__predict: ClassVar[dict] = {"series": UNUSED}
+    __metadata_request__score: ClassVar[dict] = {"series": UNUSED}
 
     def __init__(
         self,
@@ -258,6 +269,12 @@ class GRUForecaster(BaseEstimator):
         arguments = locals()
         for name in self._get_param_names():
             setattr(self, name, arguments[name])
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.one_d_array = True
+        tags.input_tags.allow_nan = self.fill is not None
+        return tags
 
     # -- fitting --
 
@@ -316,6 +333,7 @@ class GRUForecaster(BaseEstimator):
             _memory=memory,
             _form=form,
             _scales=np.array([naive_error(s.values, self._period) for s in checked]),
+            _fitted_with={name: settings[name] for name in _LASTING},
             lags_=lags,
             n_features_in_=form.n_targets,
         )
@@ -402,7 +420,7 @@ class GRUForecaster(BaseEstimator):
             If n_steps is no such number, exog does not have a row for each step, or
             ``series`` is not as ``fit`` takes it.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         (values,), to_user = self._forecast(n_steps, exog, series, None)
         return to_user(values)
 
@@ -434,7 +452,7 @@ class GRUForecaster(BaseEstimator):
             As ``predict``; and if coverage is not between 0 and 1, if nothing was held
             out, or if too little was for such a coverage.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         self._check_coverage(coverage)
         (_, lower, upper), to_user = self._forecast(n_steps, exog, series, coverage)
         return to_user(lower), to_user(upper)
@@ -500,9 +518,18 @@ class GRUForecaster(BaseEstimator):
             )
         return int(n_steps)
 
+    def _check_fitted(self) -> None:
+        """Refuse what is not fitted, or was fitted as something else."""
+        check_is_fitted(self)
+        for name, value in self._fitted_with.items():
+            if getattr(self, name) != value:
+                raise ValueError(
+                    f"{name} was {value!r} in fit and is {getattr(self, name)!r} now; "
+                    "call fit again"
+                )
+
     def _check_coverage(self, coverage: Any) -> None:
-        if not isinstance(coverage, Real) or not 0 < float(coverage) < 1:
-            raise ValueError(f"coverage must be between 0 and 1, got {coverage!r}")
+        _check_probability(coverage)
         if self._memory.errors is None:
             raise ValueError(
                 "there are no intervals: "
@@ -591,7 +618,7 @@ class GRUForecaster(BaseEstimator):
             If the steps are not of the form of those of ``fit``, or an index does not
             go on where the series ended.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         new = self._check_new(series, exog)
         self._memory = self._model.update(
             self._memory, new, resolve_n_jobs(self.n_jobs)
@@ -644,16 +671,31 @@ class GRUForecaster(BaseEstimator):
         Raises
         ------
         NotFittedError, TypeError, ValueError
-            As ``update``, and if a fitted series did not change over a period.
+            As ``update``; if a fitted series did not change over a period; and if the
+            last forecast of the direct strategy would lack known features, because the
+            steps are no multiple of ``horizon``.
 
         References
         ----------
         .. [1] Hyndman and Koehler (2006), "Another look at measures of forecast
            accuracy", International Journal of Forecasting 22, section 3.
         """
-        check_is_fitted(self)
-        windows = self._roll(self._check_new(series, exog), self.horizon, None)
+        self._check_fitted()
+        new = self._check_new(series, exog)
+        if self.strategy == "direct" and self._form.n_exog:
+            self._check_whole_horizons(new)
+        windows = self._roll(new, self.horizon, None)
         return side_by_side(windows, None).mase
+
+    def _check_whole_horizons(self, new: list[Series]) -> None:
+        for k, one in enumerate(new):
+            if len(one) % self.horizon:
+                place = f"series[{k}]" if self._form.is_list else "series"
+                raise ValueError(
+                    f"{place} has {len(one)} steps; the direct strategy reads the "
+                    "known features of all steps of the horizon, so that their number "
+                    f"must be a multiple of horizon={self.horizon}"
+                )
 
     def score(self, series: Any, y: Any = None, exog: Any = None) -> float:
         """Return minus the MASE of forecasts of what came later, see :meth:`mase`.
@@ -734,6 +776,8 @@ class GRUForecaster(BaseEstimator):
                 raise ValueError(
                     f"{name} must be a whole number of at least 1, got {number!r}"
                 )
+        if coverage is not None:
+            _check_probability(coverage)
         checked, form = check_series(series, exog, fill=self.fill)
         held_out = self.horizon + (n_windows - 1) * step
         needed = held_out + shortest(self.get_params(deep=False))
@@ -772,3 +816,8 @@ class GRUForecaster(BaseEstimator):
             coverage=coverage,
             n_threads=resolve_n_jobs(self.n_jobs),
         )
+
+
+def _check_probability(coverage: Any) -> None:
+    if not isinstance(coverage, Real) or not 0 < float(coverage) < 1:
+        raise ValueError(f"coverage must be between 0 and 1, got {coverage!r}")
