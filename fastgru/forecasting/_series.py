@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from fastgru.forecasting._indexes import check_index, ends, goes_on, next_index
 
@@ -218,7 +219,11 @@ def _check_one(
             "series of unequal lengths"
         )
     if values.size == 0:
-        raise ValueError(f"{place} is empty (shape {values.shape})")
+        found = "step(s)" if len(values) == 0 else "feature(s)"
+        raise ValueError(
+            f"{place} is empty: 0 {found} (shape={values.shape}) while a minimum of 1 "
+            "is required."
+        )
     values = values.reshape(len(values), -1)
     index = None if container == "array" else check_index(series.index, place)
     if before is not None and len(before) != values.shape[1]:
@@ -279,6 +284,8 @@ def _container(series: Any) -> str:
 
 def _numbers(series: Any, place: str) -> np.ndarray:
     """Return float64 numbers, or say what is none."""
+    if issparse(series):
+        raise TypeError(f"sparse input is not supported: {place} is {series!r}")
     if isinstance(series, np.ma.MaskedArray) and np.ma.is_masked(series):
         raise ValueError(f"{place} has masked values; mark gaps with NaN")
     try:
@@ -289,6 +296,8 @@ def _numbers(series: Any, place: str) -> np.ndarray:
             "(n_steps, n_variables)"
         ) from None
     kind = array.dtype.kind
+    if kind == "c":
+        raise ValueError(f"Complex data not supported: {place} is {array.dtype}")
     if kind not in "biuf" and kind != "O":
         raise TypeError(
             f"{place} must hold numbers, got {array.dtype} ({type(series).__name__})"
