@@ -490,6 +490,11 @@ class GRUForecaster(BaseEstimator):
                 f"series has {form.n_targets} variables, but fit saw "
                 f"{self._form.n_targets}"
             )
+        columns = self._form.columns
+        if form.columns and columns and form.columns != columns:
+            raise ValueError(
+                f"series has the columns {list(form.columns)}, expected {list(columns)}"
+            )
         self._check_learnable(checked, "series", shortest(self.get_params(deep=False)))
         transforms = [
             Transform.fit(
