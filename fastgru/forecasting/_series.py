@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
 
 from fastgru.forecasting._indexes import check_index, ends, goes_on, next_index
 
@@ -284,7 +283,8 @@ def _container(series: Any) -> str:
 
 def _numbers(series: Any, place: str) -> np.ndarray:
     """Return float64 numbers, or say what is none."""
-    if issparse(series):
+    sparse = sys.modules.get("scipy.sparse")
+    if sparse is not None and sparse.issparse(series):
         raise TypeError(f"sparse input is not supported: {place} is {series!r}")
     if isinstance(series, np.ma.MaskedArray) and np.ma.is_masked(series):
         raise ValueError(f"{place} has masked values; mark gaps with NaN")
