@@ -97,7 +97,7 @@ class PlainNetwork:
         return self.weight.astype(np.float64) @ output[-1, 0] + self.bias
 
 
-def plain_forecasts(fitted, members, exogs=None, futures=None):
+def plain_forecasts(fitted, members, exogs=None, futures=None, n_fitted=None):
     """Forecast each member of a list, (n_steps, n_variables), in plain NumPy.
 
     Parameters
@@ -108,21 +108,26 @@ def plain_forecasts(fitted, members, exogs=None, futures=None):
         What it was fitted to.
     exogs, futures : list of 2-D arrays, or None
         Known features of these steps, and of those to come.
+    n_fitted : list of int, or None
+        Steps of each that it was fitted to; the others came in updates.
     """
+    n_fitted = n_fitted or [len(x) for x in members]
+    settings = {"log": fitted.log, "period": fitted.period}
     transforms = [
-        PlainTransform(x, fitted.transform, log=fitted.log, period=fitted.period)
-        for x in members
+        PlainTransform(x[:n], fitted.transform, **settings)
+        for x, n in zip(members, n_fitted, strict=True)
     ]
     levels = [t.levels(x) for t, x in zip(transforms, members, strict=True)]
     exogs = exogs or [np.empty((len(x), 0)) for x in members]
     futures = futures or [np.empty((99, 0)) for _ in members]
-    every = np.concatenate(exogs)
+    every = np.concatenate([e[:n] for e, n in zip(exogs, n_fitted, strict=True)])
     features = [
         (np.concatenate(both) - every.mean(0)) / every.std(0)
         for both in zip(exogs, futures, strict=True)
     ]
     run = plain_direct if fitted.strategy == "direct" else plain_recursive
-    growth = plain_growth(fitted, levels)
+    known = [own[:n] for own, n in zip(levels, n_fitted, strict=True)]
+    growth = plain_growth(fitted, known)
     network = PlainNetwork(fitted)
     return [
         transform.values(run(fitted, network, own, known, growth), len(own))

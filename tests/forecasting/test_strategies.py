@@ -52,6 +52,10 @@ def test_a_forecast_is_what_the_formulas_say(strategy, transform, dtype, case):
     ).fit(series)
     (expected,) = plain_forecasts(fitted, [series[:, np.newaxis]])
     assert_plain(fitted, [expected[:, 0]], [fitted.predict()])
+    whole = np.concatenate([series, draw_series(6, seed=1)])
+    fitted.update(whole[50:])
+    (expected,) = plain_forecasts(fitted, [whole[:, np.newaxis]], n_fitted=[50])
+    assert_plain(fitted, [expected[:, 0]], [fitted.predict()])
 
 
 @BOTH_STRATEGIES
@@ -79,6 +83,12 @@ def test_so_with_many_series(strategy, transform):
     future = [exog[n:] for exog, n in zip(exogs, lengths, strict=True)]
     fitted.fit(series, exog=known)
     expected = plain_forecasts(fitted, series, known, future)
+    assert_plain(fitted, expected, fitted.predict(exog=future))
+    # The same steps, of which the last ones come later.
+    fitted.fit([x[:-2] for x in series], exog=[e[:-2] for e in known])
+    fitted.update([x[-2:] for x in series], exog=[e[-2:] for e in known])
+    n_fitted = [n - 2 for n in lengths]
+    expected = plain_forecasts(fitted, series, known, future, n_fitted)
     assert_plain(fitted, expected, fitted.predict(exog=future))
 
 
