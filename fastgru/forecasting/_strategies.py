@@ -362,7 +362,10 @@ class Recursive(Strategy):
         for k in range(int(counts.max(initial=0))):
             series = np.flatnonzero(counts > k)
             origins = firsts[series] + k
-            before = {name: array[:, series] for name, array in states.items()}
+            before = {
+                name: np.ascontiguousarray(array[:, series])
+                for name, array in states.items()
+            }
             levels = self._follow(
                 network,
                 histories,

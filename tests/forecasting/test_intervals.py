@@ -120,15 +120,27 @@ def test_higher_coverage_gives_wider_intervals():
 
 
 @pytest.mark.parametrize("strategy", ["direct", "recursive"])
+@pytest.mark.parametrize("num_layers", [1, 2])
 @pytest.mark.parametrize("refit", [False, True])
-def test_calibration_errors_are_those_of_forecasts_of_the_held_out_end(strategy, refit):
-    series = draw_series(50)
-    fitted = forecaster(strategy=strategy, refit=refit).fit(series)
-    first = forecaster(strategy=strategy, calibration_fraction=None).fit(series[:40])
-    errors = []
-    for t in range(40, 48):
-        errors.append(series[t : t + 3] - first.predict())
-        first.update(series[t : t + 1])
+def test_calibration_errors_are_those_of_forecasts_of_the_held_out_ends(
+    strategy, num_layers, refit
+):
+    settings = {"strategy": strategy, "num_layers": num_layers, "lags": 9}
+    series = [draw_series(n, seed=n) for n in (50, 40)]
+    n_known, n_errors = (40, 32), (8, 6)
+    fitted = forecaster(refit=refit, **settings).fit(series)
+    first = forecaster(calibration_fraction=None, **settings)
+    first.fit([x[:n] for x, n in zip(series, n_known, strict=True)])
+    errors = [[], []]
+    for k in range(8):
+        forecasts = first.predict()
+        for own, x, n, forecast in zip(errors, series, n_known, forecasts, strict=True):
+            if n + k + 3 <= len(x):
+                own.append(x[n + k : n + k + 3] - forecast)
+        first.update([x[[n + k]] for x, n in zip(series, n_known, strict=True)])
     memory = fitted._memory
-    found = memory.errors.values[:, :, 0] * memory.histories[0].transform.scale
-    np.testing.assert_allclose(found, errors, rtol=0, atol=1e-10)
+    assert memory.errors.counts.tolist() == [len(own) for own in errors]
+    assert memory.errors.counts.tolist() == list(n_errors)
+    scales = [history.transform.scale[0] for history in memory.histories]
+    found = memory.errors.values[:, :, 0] * np.repeat(scales, n_errors)[:, np.newaxis]
+    np.testing.assert_allclose(found, np.concatenate(errors), rtol=0, atol=1e-10)
