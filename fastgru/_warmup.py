@@ -118,7 +118,7 @@ def _networks(dtype: np.dtype) -> Iterator[tuple[Any, np.ndarray]]:
 def _for_predictions(dtype: np.dtype) -> list[Callable[[], Any]]:
     from fastgru import losses
     from fastgru.kernels import losses as kernels
-    from fastgru.kernels.values import all_within
+    from fastgru.kernels.values import all_within, logarithm
 
     lengths = np.arange(_B) % _T + 1
 
@@ -140,6 +140,8 @@ def _for_predictions(dtype: np.dtype) -> list[Callable[[], Any]]:
         kernels.log_logistic(outputs[0], outputs[1].copy())
 
     def look() -> None:
+        logarithm(np.zeros(2), np.ones(2))  # of series, and back
+        kernels.exponential(np.zeros(2), np.ones(2))
         for given in (np.float32, np.float64):
             all_within(np.zeros((1, 1), given), np.ones(1, np.int64), 1.0)
 

@@ -58,6 +58,18 @@ USE = """
             text = fastgru.GRULanguageModel(hidden_size=9, **kind, **few)
             text.fit("abcd" * 99).perplexity("abcd")
             text.generate("ab", 3, temperature=1.0, random_state=0)
+        series = 9 + rng.normal(size=(80, 2))
+        for kind in (
+            {"transform": "seasonal", "log": True},
+            {"strategy": "recursive", "num_layers": 2, "loss": "huber"},
+            {"transform": "standardize", "early_stopping": True},
+        ):
+            own = {"hidden_size": 9, "period": 4} | kind | few
+            forecaster = fastgru.GRUForecaster(3, **own)
+            forecaster.fit(series[:60]).update(series[60:]).predict_interval(0.5)
+            forecaster.fit([series[:60]] * 9, exog=[series[:60]] * 9)
+            forecaster.predict(exog=[series[60:63]] * 9)
+            forecaster.backtest(series, n_windows=2)
     print(compiled)
 """
 

@@ -19,7 +19,7 @@ from fastgru._threads import resolve_n_jobs
 from fastgru.estimators._networks import make_network
 from fastgru.estimators._training import make_random_state, make_trainer
 from fastgru.forecasting._histories import ExogScale
-from fastgru.forecasting._intervals import by_time
+from fastgru.forecasting._intervals import Errors
 from fastgru.forecasting._model import Model
 from fastgru.forecasting._series import Series
 from fastgru.forecasting._strategies import Direct, Recursive, Strategy
@@ -92,13 +92,13 @@ class ForecastTraining:
         self._random_state = make_random_state(self._settings)
         self._n_threads = resolve_n_jobs(settings["n_jobs"])
 
-    def run(self) -> tuple[Trained, np.ndarray | None]:
+    def run(self) -> tuple[Trained, Errors | None]:
         """Train as the settings say.
 
         Returns
         -------
         trained : Trained
-        errors : ndarray of shape (n, horizon, n_targets), or None
+        errors : Errors or None
             Of forecasts of held-out steps, in the levels of ``trained``; None where
             nothing was held out.
         """
@@ -110,7 +110,7 @@ class ForecastTraining:
         errors = self._errors(first, n_known)
         was_ended = first.error is not None or first.trainer.was_interrupted
         if not self._settings["refit"] or was_ended:
-            return first, by_time(errors)
+            return first, Errors.of(errors)
         try:
             second = self._train(self._series, self._n_epochs(first))
         except KeyboardInterrupt:
@@ -119,13 +119,13 @@ class ForecastTraining:
                 "epoch; it keeps the network that was trained for the calibration",
                 stacklevel=4,
             )
-            return first, by_time(errors)
+            return first, Errors.of(errors)
         scales = zip(first.transforms, second.transforms, strict=True)
         rescaled = [
             own * (old.scale / new.scale)
             for own, (old, new) in zip(errors, scales, strict=True)
         ]
-        return second, by_time(rescaled)
+        return second, Errors.of(rescaled)
 
     def _split(self) -> list[int] | None:
         """Return how many steps of each series come before what is held out.

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
 from fastgru._threads import resolve_n_jobs
@@ -17,7 +20,7 @@ from fastgru.estimators._forecast_training import LOSSES, ForecastTraining, shor
 from fastgru.estimators._going_on import fitted_of
 from fastgru.estimators._networks import summary
 from fastgru.estimators._training import callbacks_of
-from fastgru.forecasting._intervals import Errors
+from fastgru.forecasting._indexes import next_index
 from fastgru.forecasting._model import Memory, Model
 from fastgru.forecasting._rolling import Window, roll, side_by_side, values_of
 from fastgru.forecasting._scores import naive_error
@@ -28,7 +31,8 @@ from fastgru.forecasting._series import (
     check_exog,
     check_follows,
     check_series,
-    next_index,
+    columns_of,
+    members_of_exog,
 )
 from fastgru.forecasting._transforms import KINDS, SEASONAL, Transform
 from fastgru.forecasting.backtest import Backtest
@@ -59,6 +63,10 @@ _NOT_OURS = (
     "validation_fraction",
     "checkpoint",
 )
+
+
+# What a fitted forecaster cannot change.
+LASTING = ("horizon", "strategy", "transform", "log", "period")
 
 
 class GRUForecaster(BaseEstimator):
@@ -166,10 +174,10 @@ class GRUForecaster(BaseEstimator):
     trained on were off by so much in a share ``coverage`` of all cases.  They promise
     that coverage if errors come in any order, which those of a series do only about;
     that errors of j steps ahead overlap is made up for by counting n of them as n / j.
-    Errors of later steps, which ``update`` brings, take the places of the oldest.  The
-    network of the second training has seen more than the one that they were measured
-    with.  With several series the errors of all are pooled, each in units of its own
-    transform.
+    Errors of later steps, which ``update`` brings, take the places of the oldest ones
+    of their series.  The network of the second training has seen more than the one that
+    they were measured with.  With several series the errors of all are pooled, each in
+    units of its own transform.
 
     Ctrl-C ends a training with a warning and keeps its last finished epoch; one that
     ends the first training leaves out the second.
@@ -208,6 +216,12 @@ class GRUForecaster(BaseEstimator):
     _form: SeriesForm
     _scales: np.ndarray  # (n_series, n_targets): what errors are divided by
     _history: History
+    _fitted_with: dict[str, Any]
+
+    # Series stand where others have X, which is no metadata.
+    __metadata_request__fit: ClassVar[dict] = {"series": UNUSED}
+    __metadata_request__predict: ClassVar[dict] = {"series": UNUSED}
+    __metadata_request__score: ClassVar[dict] = {"series": UNUSED}
 
     def __init__(
         self,
@@ -257,6 +271,12 @@ class GRUForecaster(BaseEstimator):
         for name in self._get_param_names():
             setattr(self, name, arguments[name])
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.one_d_array = True
+        tags.input_tags.allow_nan = self.fill is not None
+        return tags
+
     # -- fitting --
 
     def fit(self, series: Any, y: Any = None, *, exog: Any = None) -> GRUForecaster:
@@ -305,7 +325,7 @@ class GRUForecaster(BaseEstimator):
         model = trained.model
         memory = model.begin(
             model.histories(checked, trained.transforms),
-            None if errors is None else Errors(errors),
+            errors,
             resolve_n_jobs(self.n_jobs),
         )
         self.__dict__.update(
@@ -314,6 +334,7 @@ class GRUForecaster(BaseEstimator):
             _memory=memory,
             _form=form,
             _scales=np.array([naive_error(s.values, self._period) for s in checked]),
+            _fitted_with={name: settings[name] for name in LASTING},
             lags_=lags,
             n_features_in_=form.n_targets,
         )
@@ -400,9 +421,9 @@ class GRUForecaster(BaseEstimator):
             If n_steps is no such number, exog does not have a row for each step, or
             ``series`` is not as ``fit`` takes it.
         """
-        check_is_fitted(self)
-        (values,), form, indexes = self._forecast(n_steps, exog, series, None)
-        return form.to_user(values, indexes)
+        self._check_fitted()
+        (values,), to_user = self._forecast(n_steps, exog, series, None)
+        return to_user(values)
 
     def predict_interval(
         self,
@@ -432,16 +453,15 @@ class GRUForecaster(BaseEstimator):
             As ``predict``; and if coverage is not between 0 and 1, if nothing was held
             out, or if too little was for such a coverage.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         self._check_coverage(coverage)
-        results, form, indexes = self._forecast(n_steps, exog, series, coverage)
-        _, lower, upper = (form.to_user(values, indexes) for values in results)
-        return lower, upper
+        (_, lower, upper), to_user = self._forecast(n_steps, exog, series, coverage)
+        return to_user(lower), to_user(upper)
 
     def _forecast(
         self, n_steps: int | None, exog: Any, series: Any, coverage: float | None
-    ) -> tuple[tuple[list[np.ndarray], ...], SeriesForm, list[Any]]:
-        """Return forecasts and ends of intervals, their form and their indexes."""
+    ) -> tuple[tuple[list[np.ndarray], ...], Callable[[list[np.ndarray]], Any]]:
+        """Return forecasts and ends of intervals, and what gives them their form."""
         n_steps = self._check_n_steps(n_steps)
         if coverage is not None and n_steps > self.horizon:
             raise ValueError(
@@ -454,8 +474,10 @@ class GRUForecaster(BaseEstimator):
             memory, form = self._read(series, n_threads)
         future = self._check_future(memory, form, n_steps, exog)
         results = values_of(self._model, memory, n_steps, future, n_threads, coverage)
-        indexes = [next_index(h.series.index, n_steps) for h in memory.histories]
-        return results, form, indexes
+        series = [history.series for history in memory.histories]
+        indexes = [next_index(one.index, n_steps) for one in series]
+        names = [one.names for one in series]
+        return results, partial(form.to_user, indexes=indexes, names=names)
 
     def _read(self, series: Any, n_threads: int) -> tuple[Memory, SeriesForm]:
         """Read other series than those of ``fit``."""
@@ -468,6 +490,11 @@ class GRUForecaster(BaseEstimator):
             raise ValueError(
                 f"series has {form.n_targets} variables, but fit saw "
                 f"{self._form.n_targets}"
+            )
+        columns = self._form.columns
+        if form.columns and columns and form.columns != columns:
+            raise ValueError(
+                f"series has the columns {list(form.columns)}, expected {list(columns)}"
             )
         self._check_learnable(checked, "series", shortest(self.get_params(deep=False)))
         transforms = [
@@ -497,9 +524,18 @@ class GRUForecaster(BaseEstimator):
             )
         return int(n_steps)
 
+    def _check_fitted(self) -> None:
+        """Refuse what is not fitted, or was fitted as something else."""
+        check_is_fitted(self)
+        for name, value in self._fitted_with.items():
+            if getattr(self, name) != value:
+                raise ValueError(
+                    f"{name} was {value!r} in fit and is {getattr(self, name)!r} now; "
+                    "call fit again"
+                )
+
     def _check_coverage(self, coverage: Any) -> None:
-        if not isinstance(coverage, Real) or not 0 < float(coverage) < 1:
-            raise ValueError(f"coverage must be between 0 and 1, got {coverage!r}")
+        _check_probability(coverage)
         if self._memory.errors is None:
             raise ValueError(
                 "there are no intervals: "
@@ -525,12 +561,7 @@ class GRUForecaster(BaseEstimator):
                 f"fit saw {form.n_exog} known features, so predict needs exog: those "
                 f"of the next {n_rows} steps"
             )
-        exogs = list(exog) if form.is_list else [exog]
-        if len(exogs) != n_series:
-            raise ValueError(
-                f"exog must have a member for each of {n_series} series, got "
-                f"{len(exogs)}"
-            )
+        exogs = members_of_exog(exog, n_series, is_list=form.is_list)
         checked = []
         for k, (one, history) in enumerate(zip(exogs, memory.histories, strict=True)):
             place = f"exog[{k}]" if form.is_list else "exog"
@@ -539,6 +570,12 @@ class GRUForecaster(BaseEstimator):
             if values.shape[1] != form.n_exog:
                 raise ValueError(
                     f"{place} has {values.shape[1]} features, expected {form.n_exog}"
+                )
+            columns = columns_of(one)
+            if columns and form.exog_columns and columns != form.exog_columns:
+                raise ValueError(
+                    f"{place} has the columns {list(columns)}, expected "
+                    f"{list(form.exog_columns)}"
                 )
             checked.append(values)
         return checked
@@ -587,7 +624,7 @@ class GRUForecaster(BaseEstimator):
             If the steps are not of the form of those of ``fit``, or an index does not
             go on where the series ended.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         new = self._check_new(series, exog)
         self._memory = self._model.update(
             self._memory, new, resolve_n_jobs(self.n_jobs)
@@ -596,8 +633,14 @@ class GRUForecaster(BaseEstimator):
 
     def _check_new(self, series: Any, exog: Any) -> list[Series]:
         """Return what follows the series."""
-        new, _ = check_series(series, exog, fill=self.fill, expected=self._form)
         histories = self._memory.histories
+        new, _ = check_series(
+            series,
+            exog,
+            fill=self.fill,
+            expected=self._form,
+            before=[history.series.values[-1] for history in histories],
+        )
         if len(new) != len(histories):
             raise ValueError(
                 f"series must go on with each of {len(histories)} series, got "
@@ -634,17 +677,31 @@ class GRUForecaster(BaseEstimator):
         Raises
         ------
         NotFittedError, TypeError, ValueError
-            As ``update``, and if a fitted series did not change over a period.
+            As ``update``; if a fitted series did not change over a period; and if the
+            last forecast of the direct strategy would lack known features, because the
+            steps are no multiple of ``horizon``.
 
         References
         ----------
         .. [1] Hyndman and Koehler (2006), "Another look at measures of forecast
            accuracy", International Journal of Forecasting 22, section 3.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         new = self._check_new(series, exog)
+        if self.strategy == "direct" and self._form.n_exog:
+            self._check_whole_horizons(new)
         windows = self._roll(new, self.horizon, None)
-        return side_by_side(windows, new, self._form.names, None).mase
+        return side_by_side(windows, new, None).mase
+
+    def _check_whole_horizons(self, new: list[Series]) -> None:
+        for k, one in enumerate(new):
+            if len(one) % self.horizon:
+                place = f"series[{k}]" if self._form.is_list else "series"
+                raise ValueError(
+                    f"{place} has {len(one)} steps; the direct strategy reads the "
+                    "known features of all steps of the horizon, so that their number "
+                    f"must be a multiple of horizon={self.horizon}"
+                )
 
     def score(self, series: Any, y: Any = None, exog: Any = None) -> float:
         """Return minus the MASE of forecasts of what came later, see :meth:`mase`.
@@ -725,6 +782,8 @@ class GRUForecaster(BaseEstimator):
                 raise ValueError(
                     f"{name} must be a whole number of at least 1, got {number!r}"
                 )
+        if coverage is not None:
+            _check_probability(coverage)
         checked, form = check_series(series, exog, fill=self.fill)
         held_out = self.horizon + (n_windows - 1) * step
         needed = held_out + shortest(self.get_params(deep=False))
@@ -742,7 +801,7 @@ class GRUForecaster(BaseEstimator):
                 model._check_coverage(coverage)
             new = [one.after(n) for one, n in parts]
             windows += model._roll(new, step, coverage, 1 if refit else n_windows)
-        return side_by_side(windows, checked, form.names, coverage)
+        return side_by_side(windows, checked, coverage)
 
     def _roll(
         self,
@@ -763,3 +822,8 @@ class GRUForecaster(BaseEstimator):
             coverage=coverage,
             n_threads=resolve_n_jobs(self.n_jobs),
         )
+
+
+def _check_probability(coverage: Any) -> None:
+    if not isinstance(coverage, Real) or not 0 < float(coverage) < 1:
+        raise ValueError(f"coverage must be between 0 and 1, got {coverage!r}")

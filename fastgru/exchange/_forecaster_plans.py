@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from fastgru.forecasting._strategies import Strategy
 
 _KEYS = ("class", "settings", "form", "network", "strategy", "series", "fitted")
-_FORM = ("is_list", "container", "is_flat", "n_targets", "n_exog", "names")
-_SERIES = ("lengths", "log", "n_errors", "n_judged", "indexes")
+_SIZES_OF_FORM = ("is_list", "container", "is_flat", "n_targets", "n_exog")
+_FORM = (*_SIZES_OF_FORM, "columns", "exog_columns")
+_SERIES = ("lengths", "log", "n_errors", "n_judged", "indexes", "names")
 _CONTAINERS = ("array", "Series", "DataFrame")
 
 
@@ -46,8 +47,11 @@ def describe_parts(model: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         indexes = [plans.describe(one.index) for one in series]
     has_errors = memory.errors is not None
     described = {
-        "form": {name: getattr(form, name) for name in _FORM}
-        | {"names": [_plain_name(name) for name in form.names]},
+        "form": {name: getattr(form, name) for name in _SIZES_OF_FORM}
+        | {
+            "columns": _plain_names(form.columns),
+            "exog_columns": _plain_names(form.exog_columns),
+        },
         "strategy": {
             "class": type(strategy).__name__,
             "horizon": int(strategy.horizon),
@@ -57,12 +61,17 @@ def describe_parts(model: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         "series": {
             "lengths": [len(one) for one in series],
             "log": memory.histories[0].transform.log,
-            "n_errors": len(memory.errors) if has_errors else None,
+            "n_errors": memory.errors.counts.tolist() if has_errors else None,
             "n_judged": [int(n) for n in memory.n_judged] if has_errors else None,
             "indexes": indexes,
+            "names": [_plain_names(one.names) for one in series],
         },
     }
     return arrays_of(model._model, memory, model._scales), described
+
+
+def _plain_names(names: tuple[Any, ...]) -> list[Any]:
+    return [_plain_name(name) for name in names]
 
 
 def _plain_name(name: Any) -> Any:
@@ -131,7 +140,7 @@ class ForecasterPlan(Plan):
         from fastgru.forecasting._parts import Sizes
         from fastgru.forecasting._transforms import SEASONAL
 
-        lengths, log, n_errors, n_judged, indexes = take(
+        lengths, log, n_errors, n_judged, indexes, names = take(
             description, "series", *_SERIES
         )
         self._check_lengths(lengths)
@@ -140,8 +149,7 @@ class ForecasterPlan(Plan):
         if (n_errors is None) != (n_judged is None):
             raise ValueError("n_errors and n_judged are not both there")
         if n_errors is not None:
-            check_count(n_errors, 1, "n_errors")
-            self._check_judged(n_judged, lengths)
+            self._check_judged(n_errors, n_judged, lengths)
         if (indexes is None) != (self._form.container == "array"):
             raise ValueError("indexes are those of pandas objects, which have them")
         if indexes is not None:
@@ -152,6 +160,15 @@ class ForecasterPlan(Plan):
             season_length = int(self.model.period)
         self._sizes = Sizes(lengths, season_length, n_errors)
         self._n_judged, self._described = n_judged, indexes
+        _check_number("names", check_list(names, list, "names"), lengths)
+        self._names = [self._plan_names(own) for own in names]
+
+    def _plan_names(self, names: list[Any]) -> tuple[Any, ...]:
+        """Check the names of a series."""
+        form = self._form
+        expected = 0 if form.container == "array" else form.n_targets
+        _check_names("names", names, expected)
+        return tuple(names)
 
     def _check_lengths(self, lengths: Any) -> None:
         """Check that there are series, and that each is one to learn from."""
@@ -163,8 +180,11 @@ class ForecasterPlan(Plan):
         if not lengths or (len(lengths) > 1 and not self._form.is_list):
             raise ValueError(f"there are {len(lengths)} series")
 
-    def _check_judged(self, n_judged: Any, lengths: list[int]) -> None:
+    def _check_judged(self, n_errors: Any, n_judged: Any, lengths: list[int]) -> None:
         """Check that errors were taken of all forecasts whose steps have come."""
+        for n in check_list(n_errors, int, "n_errors"):
+            check_count(n, 1, "n_errors")
+        _check_number("n_errors", n_errors, lengths)
         check_list(n_judged, int, "n_judged")
         _check_number("n_judged", n_judged, lengths)
         horizon = self._strategy.horizon
@@ -199,6 +219,7 @@ class ForecasterPlan(Plan):
     def build(self, source: Source) -> Any:
         """Make the forecaster."""
         from fastgru._threads import resolve_n_jobs
+        from fastgru.estimators.forecaster import LASTING
         from fastgru.forecasting._parts import from_arrays
 
         network = self._network.build(source)
@@ -206,14 +227,17 @@ class ForecasterPlan(Plan):
             network,
             self._strategy,
             self._arrays,
-            self._sizes.lengths,
+            self._sizes,
             self._indexes,
+            self._names,
             self._n_judged,
             log=bool(self.model.log),
             n_threads=resolve_n_jobs(self.model.n_jobs),
         )
+        fitted_with = {name: getattr(self.model, name) for name in LASTING}
         self.model.__dict__.update(
             self._training,
+            _fitted_with=fitted_with,
             _network=network,
             _model=model,
             _memory=memory,
@@ -228,7 +252,7 @@ class ForecasterPlan(Plan):
 def _plan_form(description: Any) -> SeriesForm:
     from fastgru.forecasting._series import SeriesForm
 
-    is_list, container, is_flat, n_targets, n_exog, names = take(
+    is_list, container, is_flat, n_targets, n_exog, columns, exog_columns = take(
         description, "form", *_FORM
     )
     check_type(is_list, bool, "is_list")
@@ -242,14 +266,27 @@ def _plan_form(description: Any) -> SeriesForm:
         raise ValueError(
             f"{n_targets} variables do not fit into {container} with is_flat={is_flat}"
         )
-    check_type(names, list, "names")
-    if len(names) != (0 if container == "array" else n_targets):
-        raise ValueError(f"there are {len(names)} names of {n_targets} variables")
-    for name in names:
-        _check_name(name)
+    _check_names("columns", columns, n_targets if container == "DataFrame" else 0)
+    _check_names("exog_columns", exog_columns, n_exog if exog_columns else 0)
     if container != "array":
         _need_pandas()
-    return SeriesForm(is_list, container, is_flat, n_targets, n_exog, tuple(names))
+    return SeriesForm(
+        is_list,
+        container,
+        is_flat,
+        n_targets,
+        n_exog,
+        tuple(columns),
+        tuple(exog_columns),
+    )
+
+
+def _check_names(what: str, names: Any, expected: int) -> None:
+    check_type(names, list, what)
+    if len(names) != expected:
+        raise ValueError(f"{what} are {len(names)}, expected {expected}")
+    for name in names:
+        _check_name(name)
 
 
 def _check_name(name: Any) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from fastgru.exchange._values import check_list, check_type
 from fastgru.exchange.container import shortened
-from fastgru.forecasting._series import next_index
+from fastgru.forecasting._indexes import next_index
 
 # Frequencies, and what they have besides their number.
 _FREQUENCIES: dict[str, tuple[str, ...]] = {

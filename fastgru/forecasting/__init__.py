@@ -2,7 +2,8 @@
 
 How a forecast goes, and which file knows it:
 
-- ``_series``       what a user passes: one series or many, gaps, the index
+- ``_series``       what a user passes: one series or many, gaps
+- ``_indexes``      their indexes, and how these go on
 - ``_transforms``   values to levels, which a network's inputs and targets are, and back
 - ``_seasons``      the part of a series that repeats itself
 - ``_histories``    a series in levels; what the network reads of it

@@ -30,7 +30,8 @@ class ExogScale:
         mean = np.array([mean_in_order(column) for column in columns])
         centred = [column - m for column, m in zip(columns, mean, strict=True)]
         scale = np.sqrt([mean_in_order(column * column) for column in centred])
-        return cls(mean, np.where(scale > 0, scale, 1.0))
+        largest = np.abs(columns).max(axis=1, initial=0.0)
+        return cls(mean, np.where(scale > 1e-12 * largest, scale, 1.0))
 
     def __call__(self, exog: np.ndarray) -> np.ndarray:
         """Return scaled features."""

@@ -24,34 +24,35 @@ from dataclasses import dataclass
 import numpy as np
 
 
-def by_time(errors: list[np.ndarray]) -> np.ndarray:
-    """Return the errors of several series, those of their first origins first.
-
-    errors : of each series an array (n_origins, horizon, n_targets)
-    """
-    origins = np.concatenate([np.arange(len(own)) for own in errors])
-    return np.concatenate(errors)[np.argsort(origins, kind="stable")]
-
-
 @dataclass(frozen=True)
 class Errors:
-    """Errors of forecasts, the oldest first.
+    """Errors of forecasts of some series, one series after the other.
 
     Parameters
     ----------
     values : ndarray of shape (n, horizon, n_targets), float64
-        Level less forecast.
+        Level less forecast; the oldest of each series first.
+    counts : ndarray of shape (n_series,), int
+        How many of them each series has.
     """
 
     values: np.ndarray
+    counts: np.ndarray
+
+    @classmethod
+    def of(cls, each: list[np.ndarray]) -> Errors:
+        """Join the errors of each series."""
+        return cls(np.concatenate(each), np.array([len(own) for own in each]))
 
     def __len__(self) -> int:
         return len(self.values)
 
-    def followed_by(self, new: np.ndarray) -> Errors:
-        """Return as many errors, with the new ones in the place of the oldest."""
-        values = np.concatenate([self.values, new])
-        return Errors(values[len(values) - len(self) :])
+    def followed_by(self, new: list[np.ndarray]) -> Errors:
+        """Return as many errors of each series, new ones in the place of the oldest."""
+        old = np.split(self.values, np.cumsum(self.counts)[:-1])
+        both = [np.concatenate(pair) for pair in zip(old, new, strict=True)]
+        kept = zip(both, self.counts, strict=True)
+        return Errors.of([own[len(own) - count :] for own, count in kept])
 
     def radius(self, coverage: float) -> np.ndarray:
         """Return half the width of intervals: (horizon, n_targets).

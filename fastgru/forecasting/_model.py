@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fastgru.forecasting._histories import ExogScale, History
-from fastgru.forecasting._intervals import Errors, by_time
+from fastgru.forecasting._intervals import Errors
 from fastgru.forecasting._series import Series
 from fastgru.forecasting._strategies import Strategy
 from fastgru.forecasting._transforms import Transform
@@ -110,7 +110,7 @@ class Model:
         ]
         return replace(
             memory,
-            errors=memory.errors.followed_by(by_time(errors)),
+            errors=memory.errors.followed_by(errors),
             n_judged=n_judged,
             judged_states=states,
         )

@@ -34,13 +34,14 @@ class Sizes:
         Steps of each series.
     season_length : int
         Steps of a season, 1 where none is taken out.
-    n_errors : int or None
-        Forecasts whose errors make the intervals; None without calibration.
+    n_errors : list of int or None
+        Forecasts of each series whose errors make the intervals; None without
+        calibration.
     """
 
     lengths: list[int]
     season_length: int
-    n_errors: int | None
+    n_errors: list[int] | None
 
 
 def arrays_of(
@@ -88,7 +89,7 @@ def shapes_of(strategy: Strategy, sizes: Sizes) -> dict[str, Shape]:
     if isinstance(strategy, Direct):
         shapes["growth"] = (strategy.horizon, n_targets)
     if sizes.n_errors is not None:
-        shapes["errors"] = (sizes.n_errors, strategy.horizon, n_targets)
+        shapes["errors"] = (sum(sizes.n_errors), strategy.horizon, n_targets)
     return shapes
 
 
@@ -113,8 +114,9 @@ def from_arrays(
     network: Network,
     strategy: Strategy,
     arrays: Mapping[str, np.ndarray],
-    lengths: list[int],
+    sizes: Sizes,
     indexes: Sequence[Any],
+    names: Sequence[tuple[Any, ...]],
     n_judged: list[int] | None,
     *,
     log: bool,
@@ -123,18 +125,21 @@ def from_arrays(
     """Return what ``arrays_of`` was given; the strategy gets its growth."""
     n_exog = strategy.n_exog
     exog_scale = ExogScale(np.empty(0), np.empty(0))
-    exog = np.empty((sum(lengths), n_exog))
+    exog = np.empty((sum(sizes.lengths), n_exog))
     if n_exog:
         exog_scale = ExogScale(arrays["exog.mean"], arrays["exog.scale"])
         exog = arrays["series.exog"]
     if isinstance(strategy, Direct):
         strategy.growth = arrays["growth"]
     model = Model(network, strategy, exog_scale)
-    ends = np.cumsum(lengths)[:-1]
+    ends = np.cumsum(sizes.lengths)[:-1]
     values, exogs = np.split(arrays["series.values"], ends), np.split(exog, ends)
-    series = [Series(*parts) for parts in zip(values, exogs, indexes, strict=True)]
-    columns = [arrays[f"transforms.{name}"] for name in _OF_TRANSFORMS]
-    transforms = [Transform(log, *parts) for parts in zip(*columns, strict=True)]
+    columns = values, exogs, indexes, names
+    series = [Series(*parts) for parts in zip(*columns, strict=True)]
+    found = [arrays[f"transforms.{name}"] for name in _OF_TRANSFORMS]
+    transforms = [Transform(log, *parts) for parts in zip(*found, strict=True)]
     histories = model.histories(series, transforms)
-    errors = Errors(arrays["errors"]) if "errors" in arrays else None
+    errors = None
+    if sizes.n_errors is not None:
+        errors = Errors(arrays["errors"], np.array(sizes.n_errors))
     return model, model.begin(histories, errors, n_threads, n_judged)

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from fastgru.forecasting._indexes import next_index
 from fastgru.forecasting._model import Memory, Model
 from fastgru.forecasting._scores import seasonal_naive
-from fastgru.forecasting._series import Series, next_index
+from fastgru.forecasting._series import Series
 from fastgru.forecasting.backtest import Backtest
 
 # A forecast from one origin: what a ``Backtest`` has of each, by name.
@@ -108,7 +109,6 @@ def roll(
 def side_by_side(
     windows: list[Window],
     series: list[Series],
-    names: tuple[Any, ...],
     coverage: float | None,
 ) -> Backtest:
     """Return windows side by side.
@@ -118,8 +118,6 @@ def side_by_side(
     windows : list of Window
     series : list of Series
         What they are windows of.
-    names : tuple
-        Of the variables.
     coverage : float or None
         Of the intervals, if there are any.
     """
@@ -134,7 +132,7 @@ def side_by_side(
         indexes=indexes,
         series_values=[one.values for one in series],
         series_indexes=[one.index for one in series],
-        names=names,
+        names=[one.names for one in series],
     )
 
 

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
+from fastgru.forecasting._indexes import check_index, ends, goes_on, next_index
+
 FILLS = (None, "linear", "last")
+# The squares of larger numbers may have no sum.
+LARGEST = 1e100
 
 
 @dataclass(frozen=True)
@@ -27,11 +31,14 @@ class Series:
         Known features; no columns where there are none.
     index : pandas Index or None
         Regular and sorted, of the length of the values.
+    names : tuple
+        Names of the variables of pandas objects.
     """
 
     values: np.ndarray
     exog: np.ndarray
     index: Any = None
+    names: tuple[Any, ...] = ()
 
     def __len__(self) -> int:
         return len(self.values)
@@ -47,15 +54,17 @@ class Series:
     def followed_by(self, new: Series) -> Series:
         """Return both, one after the other."""
         index = None if self.index is None else self.index.append(new.index)
-        return Series(
-            np.concatenate([self.values, new.values]),
-            np.concatenate([self.exog, new.exog]),
-            index,
+        return replace(
+            self,
+            values=np.concatenate([self.values, new.values]),
+            exog=np.concatenate([self.exog, new.exog]),
+            index=index,
         )
 
     def _part(self, steps: slice) -> Series:
         index = None if self.index is None else self.index[steps]
-        return Series(self.values[steps], self.exog[steps], index)
+        values, exog = self.values[steps], self.exog[steps]
+        return replace(self, values=values, exog=exog, index=index)
 
 
 @dataclass(frozen=True)
@@ -71,8 +80,8 @@ class SeriesForm:
         Whether a series has one axis.
     n_targets, n_exog : int
         Variables and known features of a step.
-    names : tuple
-        Names of the variables of pandas objects.
+    columns, exog_columns : tuple
+        Names of the columns of data frames.
     """
 
     is_list: bool
@@ -80,7 +89,8 @@ class SeriesForm:
     is_flat: bool
     n_targets: int
     n_exog: int
-    names: tuple[Any, ...] = ()
+    columns: tuple[Any, ...] = ()
+    exog_columns: tuple[Any, ...] = ()
 
     def __str__(self) -> str:
         """Say what the series are, for error messages."""
@@ -91,23 +101,25 @@ class SeriesForm:
             kind += f" of {self.n_targets} columns"
         return f"a list, each member {kind}" if self.is_list else kind
 
-    def to_user(self, parts: list[np.ndarray], indexes: list[Any]) -> Any:
+    def to_user(
+        self, parts: list[np.ndarray], indexes: list[Any], names: list[tuple[Any, ...]]
+    ) -> Any:
         """Give arrays (n_steps, n_targets), one per series, the form of the input."""
         given = [
-            self._to_user(part, index)
-            for part, index in zip(parts, indexes, strict=True)
+            self._to_user(part, index, own)
+            for part, index, own in zip(parts, indexes, names, strict=True)
         ]
         return given if self.is_list else given[0]
 
-    def _to_user(self, part: np.ndarray, index: Any) -> Any:
+    def _to_user(self, part: np.ndarray, index: Any, names: tuple[Any, ...]) -> Any:
         values = part[:, 0] if self.is_flat else part
         if self.container == "array":
             return values
         import pandas as pd
 
         if self.is_flat:
-            return pd.Series(values, index, name=self.names[0])
-        return pd.DataFrame(values, index, columns=list(self.names))
+            return pd.Series(values, index, name=names[0])
+        return pd.DataFrame(values, index, columns=list(names))
 
 
 def check_series(
@@ -116,6 +128,7 @@ def check_series(
     *,
     fill: str | None = None,
     expected: SeriesForm | None = None,
+    before: list[np.ndarray] | None = None,
     what: str = "series",
 ) -> tuple[list[Series], SeriesForm]:
     """Check what a user passed and return it as a list.
@@ -129,6 +142,8 @@ def check_series(
         What to do about NaN: refuse it, interpolate, or repeat the last number.
     expected : SeriesForm, default=None
         The form that ``fit`` saw.
+    before : list of ndarray of shape (n_targets,), default=None
+        The last values of the series that these go on with, to fill gaps from.
     what : str
         The name of the argument, for messages.
 
@@ -150,13 +165,15 @@ def check_series(
     if not members:
         raise ValueError(f"{what} is an empty list; expected at least one series")
     places = [f"{what}[{k}]" for k in range(len(members))] if is_list else [what]
-    exogs = _members_of_exog(exog, len(members), is_list=is_list)
+    exogs = members_of_exog(exog, len(members), is_list=is_list)
     checked: list[Series] = []
     form = None
-    for member, own_exog, place in zip(members, exogs, places, strict=True):
-        one, own_form = _check_one(member, own_exog, fill, place)
+    for k, (member, own_exog) in enumerate(zip(members, exogs, strict=True)):
+        place = places[k]
+        last = before[k] if before is not None and k < len(before) else None
+        one, own_form = _check_one(member, own_exog, fill, place, last)
         own_form = replace(own_form, is_list=is_list)
-        if form is not None and own_form != replace(form, names=own_form.names):
+        if form is not None and own_form != form:
             raise ValueError(
                 f"{place} is not of the form of {what}[0]: "
                 f"{_difference(own_form, form)}"
@@ -173,7 +190,8 @@ def _is_list_of_numbers(series: Any) -> bool:
     return len(series) > 0 and all(np.ndim(member) == 0 for member in series)
 
 
-def _members_of_exog(exog: Any, n_series: int, *, is_list: bool) -> list[Any]:
+def members_of_exog(exog: Any, n_series: int, *, is_list: bool) -> list[Any]:
+    """Return the known features of each series."""
     if exog is None:
         return [None] * n_series
     if not is_list:
@@ -188,7 +206,7 @@ def _members_of_exog(exog: Any, n_series: int, *, is_list: bool) -> list[Any]:
 
 
 def _check_one(
-    series: Any, exog: Any, fill: str | None, place: str
+    series: Any, exog: Any, fill: str | None, place: str, before: np.ndarray | None
 ) -> tuple[Series, SeriesForm]:
     container = _container(series)
     values = _numbers(series, place)
@@ -200,10 +218,16 @@ def _check_one(
             "series of unequal lengths"
         )
     if values.size == 0:
-        raise ValueError(f"{place} is empty (shape {values.shape})")
+        found = "step(s)" if len(values) == 0 else "feature(s)"
+        raise ValueError(
+            f"{place} is empty: 0 {found} (shape={values.shape}) while a minimum of 1 "
+            "is required."
+        )
     values = values.reshape(len(values), -1)
-    index = None if container == "array" else _check_index(series.index, place)
-    values = _without_gaps(values, index, fill, place)
+    index = None if container == "array" else check_index(series.index, place)
+    if before is not None and len(before) != values.shape[1]:
+        before = None  # the form will be refused
+    values = _without_gaps(values, index, fill, place, before)
     features = np.empty((len(values), 0))
     if exog is not None:
         features = check_exog(exog, len(values), index, place.replace("series", "exog"))
@@ -216,9 +240,15 @@ def _check_one(
         is_flat=is_flat,
         n_targets=values.shape[1],
         n_exog=features.shape[1],
-        names=names,
+        columns=() if is_flat else names,
+        exog_columns=columns_of(exog),
     )
-    return Series(values, features, index), form
+    return Series(values, features, index, names), form
+
+
+def columns_of(exog: Any) -> tuple[Any, ...]:
+    """Return the names of a data frame's columns; others have none."""
+    return tuple(exog.columns) if _container(exog) == "DataFrame" else ()
 
 
 def check_exog(exog: Any, n_steps: int, index: Any, place: str) -> np.ndarray:
@@ -234,8 +264,8 @@ def check_exog(exog: Any, n_steps: int, index: Any, place: str) -> np.ndarray:
     own = exog.index if _container(exog) != "array" else None
     if index is not None and own is not None and not index.equals(own):
         raise ValueError(
-            f"{place} has another index than its series: {_ends(own)}, expected "
-            f"{_ends(index)}"
+            f"{place} has another index than its series: {ends(own)}, expected "
+            f"{ends(index)}"
         )
     return _without_gaps(values, own, None, place)
 
@@ -253,6 +283,9 @@ def _container(series: Any) -> str:
 
 def _numbers(series: Any, place: str) -> np.ndarray:
     """Return float64 numbers, or say what is none."""
+    sparse = sys.modules.get("scipy.sparse")
+    if sparse is not None and sparse.issparse(series):
+        raise TypeError(f"sparse input is not supported: {place} is {series!r}")
     if isinstance(series, np.ma.MaskedArray) and np.ma.is_masked(series):
         raise ValueError(f"{place} has masked values; mark gaps with NaN")
     try:
@@ -263,10 +296,17 @@ def _numbers(series: Any, place: str) -> np.ndarray:
             "(n_steps, n_variables)"
         ) from None
     kind = array.dtype.kind
+    if kind == "c":
+        raise ValueError(f"Complex data not supported: {place} is {array.dtype}")
     if kind not in "biuf" and kind != "O":
         raise TypeError(
             f"{place} must hold numbers, got {array.dtype} ({type(series).__name__})"
         )
+    if kind == "O":
+        # NumPy would read text as numbers and drop imaginary parts.
+        for number in array.flat:
+            if isinstance(number, (str, bytes, complex)):
+                raise TypeError(f"{place} must hold numbers, got {number!r}")
     try:
         return np.array(array, np.float64)
     except (TypeError, ValueError) as error:
@@ -276,13 +316,23 @@ def _numbers(series: Any, place: str) -> np.ndarray:
 
 
 def _without_gaps(
-    values: np.ndarray, index: Any, fill: str | None, place: str
+    values: np.ndarray,
+    index: Any,
+    fill: str | None,
+    place: str,
+    before: np.ndarray | None = None,
 ) -> np.ndarray:
     """Fill gaps if that is asked for, and refuse what is left of them."""
     infinite = np.argwhere(np.isinf(values))
     if infinite.size:
         raise ValueError(
             f"{place} is infinite at {_step(infinite[0, 0], index)}; expected numbers"
+        )
+    large = np.argwhere(np.abs(values) > LARGEST)
+    if large.size:
+        raise ValueError(
+            f"{place} is {values[tuple(large[0])]} at {_step(large[0, 0], index)}; "
+            f"expected numbers of at most {LARGEST:.0e}"
         )
     missing = np.isnan(values)
     if not missing.any():
@@ -299,11 +349,19 @@ def _without_gaps(
                 "before them"
             )
         raise ValueError(f"{place} is NaN at {shown}{more}; {advice}")
-    for column, gaps in zip(values.T, missing.T, strict=True):
+    if before is None:
+        return _filled(values, fill, place)
+    return _filled(np.concatenate([[before], values]), fill, place)[1:]
+
+
+def _filled(values: np.ndarray, fill: str, place: str) -> np.ndarray:
+    """Fill the gaps of each column."""
+    steps = np.arange(len(values))
+    for column in values.T:
+        gaps = np.isnan(column)
         known = np.flatnonzero(~gaps)
         if not known.size:
             raise ValueError(f"{place} is NaN at all of {len(column)} steps")
-        steps = np.arange(len(column))
         if fill == "linear":
             column[gaps] = np.interp(steps[gaps], known, column[known])
         else:
@@ -316,100 +374,6 @@ def _step(step: int, index: Any) -> str:
     return f"step {step}" if index is None else f"step {step} ({index[step]})"
 
 
-# The index.
-
-
-def _check_index(index: Any, place: str) -> Any:
-    """Return a regular index, with its frequency, or say where it is not one."""
-    import pandas as pd
-
-    if index.hasnans or not (index.is_monotonic_increasing and index.is_unique):
-        at = _first_fall(index)
-        raise ValueError(
-            f"the index of {place} must rise from step to step; step {at} is "
-            f"{index[at]}" + (f", after {index[at - 1]}" if at else "")
-        )
-    if isinstance(index, pd.DatetimeIndex):
-        return _with_frequency(index, place)
-    if isinstance(index, pd.PeriodIndex):
-        steps = index.asi8
-    elif pd.api.types.is_numeric_dtype(index.dtype):
-        steps = index.to_numpy()
-    elif isinstance(index, pd.TimedeltaIndex):
-        steps = index.asi8
-    else:
-        raise TypeError(
-            f"the index of {place} is of {index.dtype}; expected dates, periods or "
-            "numbers, which go on after the last step"
-        )
-    if len(index) > 2:
-        widths = np.diff(steps)
-        wrong = np.flatnonzero(~np.isclose(widths, widths[0], rtol=1e-6, atol=0))
-        if isinstance(index, pd.PeriodIndex):
-            wrong = np.flatnonzero(widths != index.freq.n)
-        if wrong.size:
-            _refuse_irregular(index, int(wrong[0]), place)
-    return index
-
-
-def _with_frequency(index: Any, place: str) -> Any:
-    """Return dates that know their frequency."""
-    import pandas as pd
-
-    if index.freq is not None or len(index) < 3:
-        return index
-    frequency = pd.infer_freq(index)
-    if frequency is None:
-        # Months and years differ by some days; what is out of order, by far more.
-        widths = np.diff(index.asi8).astype(np.float64)
-        wrong = np.flatnonzero(np.abs(widths / np.median(widths) - 1.0) > 0.2)
-        first = int(wrong[0]) if wrong.size else int(np.argmax(widths))
-        _refuse_irregular(index, first, place)
-    return pd.DatetimeIndex(index, freq=frequency)
-
-
-def _refuse_irregular(index: Any, at: int, place: str) -> NoReturn:
-    raise ValueError(
-        f"the index of {place} is not regular: step {at + 1} is {index[at + 1]}, after "
-        f"{index[at]}.  Bring it to one frequency, for example by "
-        'series.asfreq("D"), and choose how to fill what is missing'
-    )
-
-
-def _first_fall(index: Any) -> int:
-    """Return the first step whose index is missing or does not rise."""
-    for at in range(len(index)):
-        is_missing = index[at : at + 1].hasnans
-        if is_missing or (at and not index[at] > index[at - 1]):
-            return at
-    return len(index) - 1
-
-
-def next_index(index: Any, n_steps: int) -> Any:
-    """Return the index of the steps that follow; None where there is no index."""
-    if index is None:
-        return None
-    import pandas as pd
-
-    if isinstance(index, pd.DatetimeIndex):
-        if index.freq is None:
-            raise ValueError(
-                f"an index of {len(index)} dates shows no frequency; give it one, for "
-                'example by series.asfreq("D")'
-            )
-        return pd.date_range(index[-1], periods=n_steps + 1, freq=index.freq)[1:]
-    if isinstance(index, pd.PeriodIndex):
-        return pd.period_range(index[-1] + 1, periods=n_steps, freq=index.freq)
-    width = index[-1] - index[-2] if len(index) > 1 else 1
-    if isinstance(index, pd.TimedeltaIndex):
-        return pd.timedelta_range(index[-1] + width, periods=n_steps, freq=width)
-    if isinstance(index, pd.RangeIndex):
-        return pd.RangeIndex(
-            index[-1] + width, index[-1] + (n_steps + 1) * width, width
-        )
-    return pd.Index(index[-1] + width * np.arange(1, n_steps + 1))
-
-
 def check_follows(old: Series, new: Series, what: str) -> Series:
     """Return what follows a series with the index that it then has."""
     if old.index is None:
@@ -417,25 +381,12 @@ def check_follows(old: Series, new: Series, what: str) -> Series:
     expected = next_index(old.index, len(new))
     if new.index is None:
         return replace(new, index=expected)
-    if not _is_same(expected, new.index):
+    if not goes_on(old.index, new.index):
         raise ValueError(
             f"{what} must go on where the series ended: its index has "
-            f"{_ends(new.index)}, expected {_ends(expected)}"
+            f"{ends(new.index)}, expected {ends(expected)}"
         )
     return replace(new, index=expected)
-
-
-def _is_same(expected: Any, index: Any) -> bool:
-    if expected.equals(index):
-        return True
-    try:
-        return bool(np.allclose(expected.to_numpy(), index.to_numpy(), rtol=1e-9))
-    except TypeError:
-        return False
-
-
-def _ends(index: Any) -> str:
-    return f"{len(index)} steps from {index[0]} to {index[-1]}"
 
 
 # The form.
@@ -446,7 +397,11 @@ def _check_form(
 ) -> None:
     """Compare the form with what ``fit`` saw; arrays may go on where pandas was."""
     same = ("is_list", "n_targets", "n_exog")
-    if any(getattr(form, name) != getattr(expected, name) for name in same):
+    is_other = any(getattr(form, name) != getattr(expected, name) for name in same)
+    for name in ("columns", "exog_columns"):
+        own, others = getattr(form, name), getattr(expected, name)
+        is_other |= bool(own and others and own != others)
+    if is_other:
         raise ValueError(
             f"{what} does not have the form of the series in fit: "
             f"{_difference(form, expected)}"
@@ -456,4 +411,10 @@ def _check_form(
 def _difference(form: SeriesForm, expected: SeriesForm) -> str:
     if form.n_exog != expected.n_exog:
         return f"it has {form.n_exog} exog features, expected {expected.n_exog}"
+    if str(form) == str(expected):
+        own, others = form.columns, expected.columns
+        if own == others:
+            own, others = form.exog_columns, expected.exog_columns
+            return f"exog has the columns {list(own)}, expected {list(others)}"
+        return f"it has the columns {list(own)}, expected {list(others)}"
     return f"it is {form}, expected {expected}"

@@ -71,9 +71,7 @@ class Transform:
             changes = np.zeros((1, n_targets))
         means = np.array([mean_in_order(column) for column in changes.T])
         scale = np.array([_deviation(column) for column in (changes - means).T])
-        # What is constant but for rounding stays what it is.
-        largest = np.abs(values).max(axis=0)
-        scale = np.where(scale > 1e-12 * largest, scale, ones)
+        scale = np.maximum(scale, smallest_scale(values))
         if kind in OF_CHANGES:
             return cls(log, season, values[0].copy(), means, scale)
         return cls(log, season, means, nothing, scale)
@@ -104,6 +102,15 @@ def logarithms(values: np.ndarray) -> np.ndarray:
     result = np.empty(values.shape)
     logarithm(result.reshape(-1), np.ascontiguousarray(values).reshape(-1))
     return result
+
+
+def smallest_scale(values: np.ndarray) -> np.ndarray:
+    """Return what rounding may make of constant columns, but no zeros.
+
+    A constant divided by it stays near zero, and a forecast near the constant.
+    """
+    largest = np.abs(values).max(axis=0)
+    return 1e-12 * np.where(largest > 0, largest, 1.0)
 
 
 def _deviation(centred: np.ndarray) -> float:

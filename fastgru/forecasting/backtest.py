@@ -38,8 +38,8 @@ class Backtest:
         The series, with what came before the first window.
     series_indexes : list
         The index of each series; None for series without one.
-    names : tuple
-        Names of the variables, if the series were pandas objects.
+    names : list of tuple
+        Names of the variables of each series, if they were pandas objects.
 
     See Also
     --------
@@ -72,7 +72,7 @@ class Backtest:
     indexes: list[Any]
     series_values: list[np.ndarray]
     series_indexes: list[Any]
-    names: tuple[Any, ...]
+    names: list[tuple[Any, ...]]
 
     def __len__(self) -> int:
         return len(self.series)
@@ -150,7 +150,7 @@ class Backtest:
             scales=part(self.scales),
             indexes=[self.indexes[row] for row in rows],
             series_values=[values[:, columns] for values in self.series_values],
-            names=self.names[columns],
+            names=[names[columns] for names in self.names],
         )
 
     def _scaled(self, forecasts: np.ndarray) -> float:

@@ -51,7 +51,7 @@ def of_forecaster(
         "values": known.values[shown, variable],
         "forecast_steps": steps[len(known) :],
         "xlabel": xlabel,
-        "ylabel": _name(form.names, variable),
+        "ylabel": _name(known.names, variable),
     }
 
 
@@ -78,7 +78,7 @@ def of_backtest(
         "forecasts": own.forecasts[..., 0],
         "naive": own.naive[..., 0],
         "xlabel": xlabel,
-        "ylabel": _name(own.names, 0),
+        "ylabel": _name(own.names[series], 0),
     }
     if own.lower is not None and own.upper is not None:
         drawn |= {
@@ -136,7 +136,7 @@ def _positions(index: Any, n_steps: int) -> tuple[np.ndarray, str]:
         return np.arange(n_steps), "Step"
     import pandas as pd
 
-    from fastgru.forecasting._series import next_index
+    from fastgru.forecasting._indexes import next_index
 
     name = index.name
     if n_steps > len(index):

@@ -27,7 +27,7 @@ def test_backtest_keeps_the_series(members, backtest):
         came = backtest.series_values[backtest.series[k]][origin : origin + 3]
         np.testing.assert_array_equal(backtest.actuals[k], came)
     assert backtest.series_indexes == [None, None]
-    assert backtest.names == ()
+    assert backtest.names == [(), ()]
 
 
 def test_backtest_keeps_index_and_names(members):
@@ -37,8 +37,8 @@ def test_backtest_keeps_index_and_names(members):
     forecaster = GRUForecaster(horizon=3, hidden_size=2, max_iter=2, random_state=0)
     backtest = forecaster.backtest(frame, n_windows=2)
     assert backtest.series_indexes[0].equals(days)
-    assert backtest.names == ("wind", "sun")
-    assert backtest.select(0, variable=1).names == ("sun",)
+    assert backtest.names == [("wind", "sun")]
+    assert backtest.select(0, variable=1).names == [("sun",)]
 
 
 def test_windows_of_one_series_are_judged_by_themselves(backtest):
