@@ -336,6 +336,7 @@ REGULAR = {
     "quarters": pd.Index(1959 + np.arange(60) / 4),
     "tenths": pd.Index(np.arange(60) * 0.1),
     "seconds": pd.Index(1_700_000_000 + np.arange(60)),
+    "more than float64 counts": pd.Index(2**60 + np.arange(60)),
 }
 
 
