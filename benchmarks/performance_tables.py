@@ -29,6 +29,7 @@ def write_tables(report: dict) -> str:
         "comparison": _comparison,
         "scaling": _scaling,
         "epochs": _epochs,
+        "forecasting": _forecasting,
         "latency": _latency,
     }
     parts += [
@@ -147,25 +148,37 @@ def _scaling(section: dict) -> str:
 
 
 def _epochs(section: dict) -> str:
+    sizes = (
+        f"{section['n_sequences']} sequences of {section['n_steps']} steps and "
+        f"{section['input_size']} features"
+    )
+    return _training("## Training", f"`GRUClassifier.fit`: {sizes}", section)
+
+
+def _forecasting(section: dict) -> str:
+    sizes = (
+        f"{section['n_series']} series of {section['shortest']} to "
+        f"{section['longest']} steps, windows of {section['n_lags']}, horizon "
+        f"{section['horizon']}"
+    )
+    title = "## Training a global forecaster"
+    return _training(title, f"`GRUForecaster.fit`: {sizes}", section)
+
+
+def _training(title: str, what: str, section: dict) -> str:
     rates = section["epochs_per_second"]
     ours = rates[OURS]["median"]
     rows = [
         [name, f"{values['median']:.3f}", f"{ours / values['median']:.2f}"]
         for name, values in rates.items()
     ]
-    sizes = (
-        f"{section['n_sequences']} sequences of {section['n_steps']} steps and "
-        f"{section['input_size']} features, {section['hidden_size']} units, "
-        f"minibatches of {section['batch_size']}"
-    )
     header = ["", "epochs per second", "fastgru is so many times as fast"]
+    network = (
+        f"{section['hidden_size']} units, minibatches of {section['batch_size']}, "
+        "beside a plain loop in PyTorch"
+    )
     return "\n\n".join(
-        [
-            "## Training",
-            f"`GRUClassifier.fit` and a plain loop in PyTorch: {sizes}. "
-            f"Measured {_how(section)}.",
-            table(header, rows),
-        ]
+        [title, f"{what}, {network}. Measured {_how(section)}.", table(header, rows)]
     )
 
 

@@ -107,19 +107,21 @@ class ForecastTraining:
             return self._train(self._series, self._settings["max_iter"]), None
         before = [s.before(n) for s, n in zip(self._series, n_known, strict=True)]
         first = self._train(before, self._settings["max_iter"], n_known)
-        errors = self._errors(first, n_known)
         was_ended = first.error is not None or first.trainer.was_interrupted
-        if not self._settings["refit"] or was_ended:
-            return first, Errors.of(errors)
+        errors = None
         try:
+            errors = self._errors(first, n_known)
+            if not self._settings["refit"] or was_ended:
+                return first, Errors.of(errors)
             second = self._train(self._series, self._n_epochs(first))
         except KeyboardInterrupt:
             warnings.warn(
-                f"{self._name} was interrupted before it had seen all steps for one "
-                "epoch; it keeps the network that was trained for the calibration",
+                f"{self._name} was interrupted before its second training had finished "
+                "an epoch; it keeps the network of the first one, which has not seen "
+                "the steps that were held out",
                 stacklevel=4,
             )
-            return first, Errors.of(errors)
+            return first, None if errors is None else Errors.of(errors)
         scales = zip(first.transforms, second.transforms, strict=True)
         rescaled = [
             own * (old.scale / new.scale)

@@ -542,7 +542,8 @@ class GRUForecaster(BaseEstimator):
                 + (
                     "calibration_fraction=None held nothing out"
                     if self.calibration_fraction is None
-                    else "the series were too short to hold steps out"
+                    else "the series were too short to hold steps out, or fit was "
+                    "interrupted before it had forecast them"
                 )
             )
 

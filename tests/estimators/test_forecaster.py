@@ -22,6 +22,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fastgru import GRUForecaster
+from fastgru.estimators._forecast_training import ForecastTraining
 from fastgru.training.trainer import Trainer
 from forecasts import draw_series, forecaster
 from tolerances import assert_same_bits
@@ -350,9 +351,26 @@ def test_ctrl_c_before_an_epoch_of_the_second_training_keeps_the_first(
     settings = ENDLESS | {"strategy": strategy}
     expected = forecaster(refit=False, **settings).fit(SERIES)
     interrupt_batch(monkeypatch, 7)
-    with pytest.warns(UserWarning, match="before it had seen all steps for one epoch"):
+    with pytest.warns(UserWarning, match="before its second training had finished"):
         fitted = forecaster(**settings).fit(SERIES)
     assert_same_models(fitted, expected)
+
+
+@QUIET
+@BOTH_STRATEGIES
+def test_ctrl_c_between_the_trainings_keeps_the_first_one(strategy, monkeypatch):
+    settings = ENDLESS | {"strategy": strategy}
+    expected = forecaster(refit=False, **settings).fit(SERIES)
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ForecastTraining, "_errors", interrupted)
+    with pytest.warns(UserWarning, match="before its second training had finished"):
+        fitted = forecaster(**settings).fit(SERIES)
+    assert_same_bits("forecast", fitted.predict(), expected.predict())
+    with pytest.raises(ValueError, match="there are no intervals"):
+        fitted.predict_interval()
 
 
 @QUIET
