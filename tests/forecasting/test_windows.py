@@ -1,6 +1,7 @@
 """Training windows: each window and each target once per epoch, cut from the series."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -161,3 +162,27 @@ def test_windows_are_not_written_out():
     assert sum(array.nbytes for array in windows.arrays()) < 40 * 30_000
     batch = windows.take(np.array([7]))
     assert_same_bits("window", batch.values, windows.inputs[7:1007])
+
+
+def test_windows_take_the_memory_of_their_series_and_not_their_own():
+    series = Series(
+        np.random.default_rng(0).normal(size=(50_000, 1)), np.empty((50_000, 0))
+    )
+    transform = Transform.fit(series.values, "difference", log=False, period=None)
+    exog_scale = ExogScale(np.empty(0), np.empty(0))
+    lags = 300
+    strategy = Direct(24, lags, 1, 0, of_changes=True)
+    tracemalloc.start()
+    try:
+        histories = [History.of(series, transform, exog_scale, of_changes=True)]
+        windows = Windows(histories, strategy, np.dtype(np.float32))
+        n_read = sum(
+            len(batch.lengths)
+            for batch in windows.minibatches(32, np.random.RandomState(0))
+        )
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert n_read == 50_000 - lags - 24 + 1
+    # Levels, inputs, one number for each window, and what making them takes for a while.
+    assert peak < 10 * series.values.nbytes < lags * series.values.nbytes / 20
