@@ -184,5 +184,5 @@ def test_windows_take_the_memory_of_their_series_and_not_their_own():
     finally:
         tracemalloc.stop()
     assert n_read == 50_000 - lags - 24 + 1
-    # Levels, inputs, one number for each window, and what making them takes for a while.
+    # Levels, inputs, a number for each window, and what making them takes meanwhile.
     assert peak < 10 * series.values.nbytes < lags * series.values.nbytes / 20
