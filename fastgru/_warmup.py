@@ -72,7 +72,7 @@ def warmup(
     begin = time.perf_counter()
     with listening() as compiled:
         tasks = [task for p in PURPOSES if p in wanted for task in _TASKS[p](dtype)]
-        for task in _bar(tasks, disable=not verbose):
+        for task in _shown(tasks, verbose=verbose):
             task()
     if verbose:
         seconds = time.perf_counter() - begin
@@ -85,10 +85,12 @@ def warmup(
     return compiled
 
 
-def _bar(tasks: list[Callable[[], Any]], *, disable: bool) -> Iterable[Any]:
+def _shown(tasks: list[Callable[[], Any]], *, verbose: bool) -> Iterable[Any]:
+    if not verbose:
+        return tasks
     from tqdm import tqdm
 
-    return tqdm(tasks, desc="warmup", unit="part", leave=False, disable=disable)
+    return tqdm(tasks, desc="warmup", unit="part", leave=False)
 
 
 def _draw(dtype: np.dtype) -> np.ndarray:

@@ -63,6 +63,18 @@ PREFORK = """
         with os.fdopen(reader) as stream:
             found.append(stream.read())
 """
+# Forked while a thread draws a progress bar, whose lock all processes share.
+DRAWING = """
+    import threading
+    from tqdm.auto import tqdm
+    draws, ends = threading.Event(), threading.Event()
+    def draw():
+        with tqdm.get_lock():
+            draws.set()
+            ends.wait()
+    threading.Thread(target=draw).start()
+    draws.wait()
+"""
 # A child of a child, and a thread of a child.
 NESTED = """
     import os
@@ -112,6 +124,10 @@ def test_joblib(backend):
 
 
 @pytest.mark.skipif("fork" not in START_METHODS, reason="fork: not on this system")
-@pytest.mark.parametrize("code", [PREFORK, NESTED], ids=["workers", "of a child"])
+@pytest.mark.parametrize(
+    "code",
+    [PREFORK, NESTED, DRAWING + PREFORK + "    ends.set()\n"],
+    ids=["workers", "of a child", "beside a progress bar"],
+)
 def test_forked_children(code):
     assert_same_bits(code)

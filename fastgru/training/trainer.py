@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -191,15 +192,24 @@ class Trainer:
             stacklevel=6,
         )
 
-    def _run_epochs(self, samples: TrainingSet) -> None:
-        with tqdm(
+    def _make_bar(self) -> Any:
+        """Return a progress bar, or what stands for none.
+
+        A disabled bar would not do: even that waits for a lock which all processes
+        share, and for ever if another one was forked while it was held.
+        """
+        if not self.verbose:
+            return nullcontext()
+        return tqdm(
             total=self.max_iter,
             initial=self._n_finished,
             desc=self.name,
             unit="epoch",
-            disable=not self.verbose,
             leave=True,
-        ) as bar:
+        )
+
+    def _run_epochs(self, samples: TrainingSet) -> None:
+        with self._make_bar() as bar:
             while not self._is_done():
                 if self._n_finished >= self.max_iter:
                     self._warn_of_max_iter()
@@ -209,8 +219,9 @@ class Trainer:
                 loss = self._run_epoch(samples)
                 score = None if self.score is None else self.score()
                 self._finish_epoch(loss, score, len(samples))
-                bar.set_postfix(_shown(loss, score), refresh=False)
-                bar.update()
+                if bar is not None:
+                    bar.set_postfix(_shown(loss, score), refresh=False)
+                    bar.update()
                 wants_to_stop = self._call_back(loss, score, rate)
                 self._interruption.check()
                 if wants_to_stop:
