@@ -38,8 +38,6 @@ _NUMBERS = tuple(f"{kind}{n}" for kind in ("int", "uint") for n in (8, 16, 32, 6
 _NUMBERS += ("float32", "float64")
 _OFFSET_OF_ZONE = re.compile(r"UTC([+-]\d\d:\d\d)?")
 _NAME_OF_ZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
-# What pandas raises when it is given what makes no index.
-_REFUSALS = (ArithmeticError, LookupError, NotImplementedError, TypeError, ValueError)
 
 
 class IndexPlans:
@@ -100,7 +98,10 @@ class IndexPlans:
             try:
                 with np.errstate(all="ignore"):
                     self._made[key] = _build(description, n_steps, self._n_ahead)
-            except _REFUSALS as error:
+            except MemoryError:
+                raise
+            except Exception as error:
+                # Whatever pandas raises, and what the packages of time zones do.
                 raise ValueError(
                     f"{shortened(description)} is no index: {error}"
                 ) from error

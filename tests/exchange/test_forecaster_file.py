@@ -260,14 +260,14 @@ INDEXES = {
 def test_an_index_goes_on_after_loading(path, make_index):
     pandas = pytest.importorskip("pandas")
     series = pandas.Series(SERIES, make_index(pandas), name="level")
-    model = forecaster().fit(series[:45]).update(series[45:47])
+    model = forecaster().fit(series.iloc[:45]).update(series.iloc[45:47])
     loaded = save_and_load(model, path)
     assert_same_forecasts(loaded, model)
     for one in (loaded, model):
-        one.update(series[47:])
+        one.update(series.iloc[47:])
     assert_same_forecasts(loaded, model)
     with pytest.raises(ValueError, match="must go on where the series ended"):
-        loaded.update(series[47:])
+        loaded.update(series.iloc[47:])
 
 
 @pytest.mark.parametrize(

@@ -344,7 +344,7 @@ REGULAR = {
 def test_forecasts_have_the_index_that_follows(name):
     index = REGULAR[name]
     series = names_of(index)
-    fitted = forecaster().fit(series[:50])
+    fitted = forecaster().fit(series.iloc[:50])
     for begin in (50, 54, 55):
         if begin > 50:
             last = len(fitted._memory.histories[0])
@@ -365,7 +365,7 @@ def test_forecasts_have_the_index_that_follows(name):
 @pytest.mark.parametrize("off", [-1, 1])
 def test_an_update_that_does_not_follow_is_refused(name, n_new, off):
     series = names_of(REGULAR[name])
-    fitted = forecaster().fit(series[:50])
+    fitted = forecaster().fit(series.iloc[:50])
     before = fitted.predict()
     with pytest.raises(ValueError, match="series must go on where the series ended"):
         fitted.update(series.iloc[50 + off : 50 + off + n_new])
@@ -390,7 +390,7 @@ def test_dates_of_another_time_zone_do_not_follow():
 
 def test_arrays_may_go_on_where_pandas_was():
     series = names_of(DAYS)
-    fitted, other = (forecaster().fit(series[:50]) for _ in range(2))
+    fitted, other = (forecaster().fit(series.iloc[:50]) for _ in range(2))
     fitted.update(series[50:].to_numpy())
     pd.testing.assert_series_equal(
         fitted.predict(), other.update(series[50:]).predict()
