@@ -8,7 +8,6 @@ holds it any more, its memory waits for the next of about its size.
 from __future__ import annotations
 
 from collections import deque
-from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -52,7 +51,9 @@ class _Lease:
 
 def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """Return an array with any content."""
-    n_numbers = prod(shape)
+    n_numbers = 1
+    for size in shape:
+        n_numbers *= size
     if n_numbers < _FEWEST:
         return np.empty(shape, dtype)
     size = _rounded(n_numbers * dtype.itemsize)

@@ -101,6 +101,7 @@ class GRUStack:
             ]
             for layer in range(settings.num_layers)
         ]
+        self._first = self.layers[0][0]
 
     def pack(self) -> None:
         """Bring the packed weights up to date; called whenever parameters were set."""
@@ -133,6 +134,11 @@ class GRUStack:
         h_n : (D * L, B, H)
         """
         h_n = self._empty_states(geometry)
+        if self.n_states == 1:
+            # The usual case, with few words: a small call is mostly this.
+            state = None if h_0 is None else h_0[0]
+            self._first.infer(x, geometry, state, h_n[0], output, 0, n_threads)
+            return h_n
         k = 0
         for directions in self.layers:
             is_last = directions is self.layers[-1]
