@@ -10,6 +10,9 @@ How a forecast goes, and which file knows it:
 - ``_windows``      minibatches of windows of all series, which are never written out
 - ``_strategies``   forecasts of all steps at once, or of one after the other
 - ``_intervals``    how far off forecasts were, and the intervals that follow
+- ``_model``        a trained network, and what it remembers of the series
+- ``_rolling``      forecasts from one origin after the other
+- ``_parts``        a fitted model as arrays, and back
 - ``_scores``       the scaled error, the seasonal naive forecast
 - ``backtest``      forecasts from many origins beside what came
 """

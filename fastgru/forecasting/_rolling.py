@@ -101,8 +101,9 @@ def roll(
                     "indexes": next_index(known.index, horizon),
                 }
             )
-        parts = [one.after(begin).before(step) for one in new]
-        memory = model.update(memory, parts, n_threads)
+        if begin + step < longest:
+            parts = [one.after(begin).before(step) for one in new]
+            memory = model.update(memory, parts, n_threads)
     return windows
 
 

@@ -212,9 +212,7 @@ class Direct(Strategy):
             windows = [
                 h.read(max(0, len(h) - self.lags), len(h), self.lead) for h in some
             ]
-            lengths = np.array([len(window) for window in windows])
-            values = np.concatenate(windows).astype(network.dtype)
-            levels = self._levels(network.outputs(values, lengths, n_threads))
+            levels = self._levels(_run(network, windows, None, n_threads))
             if self.of_changes:
                 levels += np.stack([h.levels[-1:] for h in some])
             parts.append(levels)
@@ -295,9 +293,7 @@ class Recursive(Strategy):
                 history.read(begin, stop, self.lead)
                 for history, begin, stop in zip(histories, begins, stops, strict=True)
             ]
-            values = np.concatenate(parts).astype(network.dtype)
-            lengths = np.array([len(part) for part in parts])
-            network.outputs(values, lengths, n_threads, states)
+            _run(network, parts, states, n_threads)
             begins = stops
         return states
 
@@ -381,11 +377,19 @@ class Recursive(Strategy):
                 histories[s].read(t, t + 1, 1)
                 for s, t in zip(series, origins, strict=True)
             ]
-            values = np.concatenate(parts).astype(network.dtype)
-            network.outputs(values, np.ones(len(series), np.int64), n_threads, before)
+            _run(network, parts, before, n_threads)
             for name, array in before.items():
                 states[name][:, series] = array
         return errors, states
+
+
+def _run(
+    network: Network, parts: list[np.ndarray], states: States | None, n_threads: int
+) -> np.ndarray:
+    """Return the outputs for some steps of each series; states are carried on."""
+    lengths = np.array([len(part) for part in parts])
+    values = np.concatenate(parts).astype(network.dtype)
+    return network.outputs(values, lengths, n_threads, states)
 
 
 def _copy(states: States) -> States:

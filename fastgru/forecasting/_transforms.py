@@ -67,8 +67,6 @@ class Transform:
             season = np.stack([find(column, period) for column in values.T], axis=1)
             values = values - season[np.arange(n_steps) % period]
         changes = np.diff(values, axis=0) if kind in OF_CHANGES else values
-        if not len(changes):  # a series of one step
-            changes = np.zeros((1, n_targets))
         means = np.array([mean_in_order(column) for column in changes.T])
         scale = np.array([_deviation(column) for column in (changes - means).T])
         scale = np.maximum(scale, smallest_scale(values))
