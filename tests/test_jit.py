@@ -29,6 +29,25 @@ DENSE = """
     hits = sum(dense.dense_forward.stats.cache_hits.values())
     print(*y[0], hits)
 """
+# Of what each thread is given to do in a training step: how many arrays it is handed, and
+# how often its code gives one back.
+REFERENCES = """
+    import numpy as np
+    from numba import types
+    import fastgru
+    from fastgru._jit import functions_called_once
+    from fastgru.kernels.gru_backward import gru_backward
+    from fastgru.kernels.gru_forward import gru_forward
+    gru = fastgru.GRU(2, 3)
+    y, _, back = gru.vjp(np.ones((2, 1, 2), np.float32))
+    back(y)
+    for kernel in (gru_forward, gru_backward):
+        for function in functions_called_once(kernel.py_func):
+            for dtype, compiled in function._compiled.items():
+                kinds = function.signature(dtype).args
+                arrays = sum(isinstance(kind, types.Array) for kind in kinds)
+                print(arrays, compiled.inspect_llvm().count("call void @NRT_decref"))
+"""
 
 
 @pytest.fixture
@@ -162,3 +181,12 @@ def test_code_of_older_sources_is_removed_when_newer_is_kept(package):
         assert run(SOFTMAX, package) == [1, 0]
         assert len(list(cache.rglob("losses.softmax-*.nbc"))) == before == 1
     assert run(SOFTMAX, package) == [1, 1]
+
+
+def test_no_references_are_counted_from_step_to_step(package):
+    numbers = run(REFERENCES, package)
+    counts = list(zip(numbers[::2], numbers[1::2], strict=True))
+    assert len(counts) == 5
+    # Scratch is one array more; a helper that takes arrays inside a loop, dozens.
+    for n_arrays, n_given_back in counts:
+        assert n_given_back <= n_arrays + 3

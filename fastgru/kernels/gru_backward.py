@@ -46,6 +46,7 @@ from fastgru.kernels.products import (
     part_start,
     product,
     product_share,
+    rows_of,
     vectors_for,
 )
 from fastgru.kernels.simd import (
@@ -86,18 +87,18 @@ def _gates(
     share,
 ):
     """Compute the gate gradients of step t, all rows at once where possible."""
-    has_d_output = d_output.shape[0] > 0
+    has_d_output = d_output.n_rows > 0
     at_once = running if is_uniform(steps) or not has_d_output else 1
     for b in range(0, running, max(1, at_once)):
-        dy = pointer(d_output)
+        dy = d_output.address
         if has_d_output:
-            dy = dy + user_row(steps, t, first + b) * d_output.shape[1] + column
+            dy = dy + user_row(steps, t, first + b) * d_output.size + column
         tape, state, ds = (
             record + b * 4 * n_units,
             h + b * n_units,
             d_state + b * padded,
         )
-        dy_row = steps.row_step * d_output.shape[1]
+        dy_row = steps.row_step * d_output.size
         if reset_after:
             gates_reset_after(
                 at_once,
@@ -140,7 +141,7 @@ def _back_together(
     column,
     d_h_n,
     mask,
-    packed_array,
+    packed,
     n_inputs,
     steps,
     first,
@@ -151,44 +152,44 @@ def _back_together(
 ):
     """Take sequences first to last - 1 back through all steps; work is scratch.
 
+    d_x, d_h_0, d_output, d_h_n, mask : ``Rows``; the others are addresses
     d_x is written on the way, while a step's gate gradients are in the cache, unless it
     has no rows.
     """
-    n_units = d_h_0.shape[1]
+    n_units = d_h_0.size
     rows = last - first
-    packed = pointer(packed_array)
     weights = backward_weights(packed, n_inputs, n_units)
     candidate = backward_candidate_weights(packed, n_inputs, n_units)
-    d_state = aligned(pointer(work))
+    d_state = aligned(work)
     wide = lanes(d_state)
     n_vectors = vectors_for(n_units, d_state)
     padded = n_vectors * wide
     d_reset = d_state + rows * padded
     # The gradient of h as the products saw it: without a mask, of h itself.
-    masked = mask.shape[0] > 0
+    masked = mask.n_rows > 0
     d_seen = d_state
     if masked:
         d_seen = d_reset + rows * padded
     zeros = d_reset + 2 * rows * padded
     tape_row = 4 * n_units
-    input_vectors = vectors_for(n_inputs, d_state) if d_x.shape[0] > 0 else 0
+    input_vectors = vectors_for(n_inputs, d_state) if d_x.n_rows > 0 else 0
     d_x_rows = zeros + max(padded, input_vectors * wide)
 
     fill(d_state, 0.0, 2 * rows * padded)
     fill(zeros, 0.0, max(padded, input_vectors * wide))
     meeting = 1
-    if d_h_n.shape[0] > 0:
+    if d_h_n.n_rows > 0:
         for b in range(rows):
-            source = pointer(d_h_n) + user_number(steps, first + b) * n_units
+            source = d_h_n.address + user_number(steps, first + b) * n_units
             copy_row(d_state + b * padded, source, n_units)
     for t in range(steps.n_steps - 1, -1, -1):
         running = active(steps, t, first, last)
-        record = pointer(tape) + (start(steps, t) + first) * tape_row
+        record = tape + (start(steps, t) + first) * tape_row
         previous = first
         if t > 0:
             previous += steps.batch + start(steps, t - 1)
-        h = pointer(states) + previous * n_units
-        h_seen = pointer(seen) + previous * n_units
+        h = states + previous * n_units
+        h_seen = seen + previous * n_units
         _gates(
             running,
             record,
@@ -268,10 +269,10 @@ def _back_together(
             )
         if masked:
             for b in range(running):
-                factors = pointer(mask) + user_number(steps, first + b) * n_units
+                factors = mask.address + user_number(steps, first + b) * n_units
                 place = b * padded
                 add_multiplied_row(d_state + place, d_seen + place, factors, n_units)
-        if d_x.shape[0] > 0:
+        if d_x.n_rows > 0:
             product(
                 running,
                 d_x_rows,
@@ -286,12 +287,12 @@ def _back_together(
                 3 * n_units,
             )
             for b in range(running):
-                target = pointer(d_x) + user_row(steps, t, first + b) * n_inputs
+                target = d_x.address + user_row(steps, t, first + b) * n_inputs
                 source = d_x_rows + b * input_vectors * wide
                 put_row(target, source, n_inputs, adds_d_x)
     own = share.first_unit
     for b in range(rows):
-        target = pointer(d_h_0) + user_number(steps, first + b) * n_units + own
+        target = d_h_0.address + user_number(steps, first + b) * n_units + own
         copy_row(target, d_state + b * padded + own, share.n_own)
 
 
@@ -329,28 +330,28 @@ def back_block(
     size = 3 * together * padded + max(padded, padded_inputs)
     size += together * padded_inputs + slack(pointer(tape))
     work = np.empty(size, tape.dtype)
-    share = share_of(n_units, pointer(tape), team, member, n_members)
+    share = share_of(n_units, pointer(tape), pointer(team), member, n_members)
     n_parts = (end - begin + ROWS_TOGETHER - 1) // ROWS_TOGETHER
     for part in range(n_parts):
         _back_together(
-            tape,
-            d_x,
+            pointer(tape),
+            rows_of(d_x),
             adds_d_x,
-            d_h_0,
-            states,
-            seen,
-            d_output,
+            rows_of(d_h_0),
+            pointer(states),
+            pointer(seen),
+            rows_of(d_output),
             column,
-            d_h_n,
-            mask,
-            packed,
+            rows_of(d_h_n),
+            rows_of(mask),
+            pointer(packed),
             n_inputs,
             steps,
             begin + part_start(end - begin, n_parts, part),
             begin + part_start(end - begin, n_parts, part + 1),
             reset_after,
             share,
-            work,
+            pointer(work),
         )
 
 

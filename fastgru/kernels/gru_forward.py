@@ -46,6 +46,7 @@ from fastgru.kernels.packing import biases, candidate_weights, recurrent_weights
 from fastgru.kernels.products import (
     multiply_row,
     part_start,
+    rows_of,
     vectors_for,
 )
 from fastgru.kernels.simd import (
@@ -66,10 +67,10 @@ from fastgru.kernels.sync import meet_after, place_of, share_of
 @inline
 def _mask_states(seen, state, mask, share, steps, first, rows, n_units):
     """Write states as the products see them; without a mask they are there already."""
-    if mask.shape[0] > 0:
+    if mask.n_rows > 0:
         for b in range(rows):
             own = share.first_unit
-            factors = pointer(mask) + user_number(steps, first + b) * n_units + own
+            factors = mask.address + user_number(steps, first + b) * n_units + own
             place = b * n_units + own
             multiply_row(seen + place, state + place, factors, share.n_own)
 
@@ -86,7 +87,7 @@ def _train_together(
     x,
     h_0,
     mask,
-    packed_array,
+    packed,
     n_inputs,
     steps,
     first,
@@ -95,14 +96,16 @@ def _train_together(
     share,
     work,
 ):
-    """Run sequences first to last - 1 through all steps and keep the tape."""
-    n_columns, n_units = x.shape[1], h_n.shape[1]
+    """Run sequences first to last - 1 through all steps and keep the tape.
+
+    output, h_n, x, h_0, mask : ``Rows``; the others are addresses
+    """
+    n_columns, n_units = x.size, h_n.size
     one_hot = is_one_hot(n_columns, n_inputs)
     rows = last - first
-    packed = pointer(packed_array)
     recurrent = recurrent_weights(packed, n_inputs, n_units)
     candidate = candidate_weights(packed, n_inputs, n_units)
-    scratch = aligned(pointer(work))
+    scratch = aligned(work)
     wide = lanes(scratch)
     padded = vectors_for(n_units, scratch) * wide
     before_row = before_row_size(n_units, reset_after, scratch)
@@ -113,8 +116,8 @@ def _train_together(
     if reset_after:
         bias = biases(packed, n_inputs, n_units)
         prefill_bias_of_hn(before, before_row, rows_ahead, bias, n_units)
-    state = pointer(states) + first * n_units
-    state_seen = pointer(seen) + first * n_units
+    state = states + first * n_units
+    state_seen = seen + first * n_units
     first_states(state, n_units, h_0, share, steps, first, rows, n_units)
     _mask_states(state_seen, state, mask, share, steps, first, rows, n_units)
     meeting = meet_after(share, 1)
@@ -150,9 +153,9 @@ def _train_together(
                 share,
             )
         row = start(steps, t) + first
-        next_state = pointer(states) + (steps.batch + row) * n_units
-        next_seen = pointer(seen) + (steps.batch + row) * n_units
-        record = pointer(tape) + row * 4 * n_units
+        next_state = states + (steps.batch + row) * n_units
+        next_seen = seen + (steps.batch + row) * n_units
+        record = tape + row * 4 * n_units
         if whole:
             whole_step_reset_after(
                 running,
@@ -160,7 +163,7 @@ def _train_together(
                 state,
                 state_seen,
                 n_units,
-                pointer(inputs) + row * n_columns,
+                inputs + row * n_columns,
                 n_columns,
                 n_inputs,
                 packed,
@@ -265,28 +268,28 @@ def record_block(
         pointer(x),
     )
     work = np.empty(size, x.dtype)
-    share = share_of(h_n.shape[1], pointer(x), team, member, n_members)
+    share = share_of(h_n.shape[1], pointer(x), pointer(team), member, n_members)
     n_parts = (end - begin + ROWS_TOGETHER - 1) // ROWS_TOGETHER
     for part in range(n_parts):
         _train_together(
-            tape,
-            states,
-            seen,
-            inputs,
-            output,
+            pointer(tape),
+            pointer(states),
+            pointer(seen),
+            pointer(inputs),
+            rows_of(output),
             column,
-            h_n,
-            x,
-            h_0,
-            mask,
-            packed,
+            rows_of(h_n),
+            rows_of(x),
+            rows_of(h_0),
+            rows_of(mask),
+            pointer(packed),
             n_inputs,
             steps,
             begin + part_start(end - begin, n_parts, part),
             begin + part_start(end - begin, n_parts, part + 1),
             reset_after,
             share,
-            work,
+            pointer(work),
         )
 
 

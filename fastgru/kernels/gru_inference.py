@@ -46,6 +46,7 @@ from fastgru.kernels.one_hot import is_one_hot
 from fastgru.kernels.packing import biases, candidate_weights, recurrent_weights
 from fastgru.kernels.products import (
     part_start,
+    rows_of,
     vectors_for,
 )
 from fastgru.kernels.simd import (
@@ -72,7 +73,7 @@ def _infer_together(
     h_n,
     x,
     h_0,
-    packed_array,
+    packed,
     n_inputs,
     steps,
     first,
@@ -84,21 +85,21 @@ def _infer_together(
 ):
     """Run sequences first to last - 1 through all steps.
 
+    output, h_n, x, h_0 : ``Rows``; the others are addresses
     shared : scratch of all members of a team; work : scratch of this one
     """
-    n_columns, n_units = x.shape[1], h_n.shape[1]
+    n_columns, n_units = x.size, h_n.size
     one_hot = is_one_hot(n_columns, n_inputs)
     rows = last - first
-    packed = pointer(packed_array)
     recurrent = recurrent_weights(packed, n_inputs, n_units)
     candidate = candidate_weights(packed, n_inputs, n_units)
-    scratch = aligned(pointer(work))
+    scratch = aligned(work)
     wide = lanes(scratch)
     padded = vectors_for(n_units, scratch) * wide
     before_row = before_row_size(n_units, reset_after, scratch)
     rows_ahead = rows_ahead_at_most(rows, steps, before_row, reset_after, one_hot)
 
-    states = aligned(pointer(shared))
+    states = aligned(shared)
     gates = states + 2 * rows * padded
     sums = scratch
     before = sums + max(TILE_ROWS * 4 * wide, rows * padded)
@@ -128,7 +129,7 @@ def _infer_together(
                 t_ahead,
                 first,
                 last,
-                pointer(x),
+                x.address,
                 gathered,
                 not is_uniform(steps),
                 before,
@@ -144,7 +145,7 @@ def _infer_together(
         h_next = states + ((t + 1) % 2) * rows * padded
         if whole:
             inputs, inputs_row = inputs_of_step(
-                pointer(x), gathered, steps, t, first, running, n_columns
+                x.address, gathered, steps, t, first, running, n_columns
             )
             whole_step_reset_after(
                 running,
@@ -264,26 +265,26 @@ def infer_block(
         pointer(x),
     )
     work = np.empty(size, x.dtype)
-    share = share_of(h_n.shape[1], pointer(x), team, member, n_members)
+    share = share_of(h_n.shape[1], pointer(x), pointer(team), member, n_members)
     if n_members == 1:
         shared = np.empty(_shared_size(together, h_n.shape[1], pointer(x)), x.dtype)
     n_parts = (end - begin + ROWS_TOGETHER - 1) // ROWS_TOGETHER
     for part in range(n_parts):
         _infer_together(
-            output,
+            rows_of(output),
             column,
-            h_n,
-            x,
-            h_0,
-            packed,
+            rows_of(h_n),
+            rows_of(x),
+            rows_of(h_0),
+            pointer(packed),
             n_inputs,
             steps,
             begin + part_start(end - begin, n_parts, part),
             begin + part_start(end - begin, n_parts, part + 1),
             reset_after,
             share,
-            shared,
-            work,
+            pointer(shared),
+            pointer(work),
         )
 
 

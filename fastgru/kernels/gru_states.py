@@ -4,7 +4,7 @@ from fastgru._jit import inline
 from fastgru.kernels.input_products import before_row_size, rows_ahead_at_most
 from fastgru.kernels.one_hot import is_one_hot
 from fastgru.kernels.products import copy_row, fill, vectors_for
-from fastgru.kernels.simd import TILE_ROWS, lanes, pointer, slack
+from fastgru.kernels.simd import TILE_ROWS, lanes, slack
 from fastgru.kernels.steps import (
     active,
     is_uniform,
@@ -32,10 +32,10 @@ def write_states(
 ):
     """Hand out the states after step t; return how many sequences go on."""
     own, n_own = share.first_unit, share.n_own
-    if output.shape[0] > 0:
-        base, distance = pointer(output) + column + own, output.shape[1]
+    if output.n_rows > 0:
+        base = output.address + column + own
         for b in range(running):
-            target = base + user_row(steps, t, first + b) * distance
+            target = base + user_row(steps, t, first + b) * output.size
             copy_row(target, state + b * state_row + own, n_own)
     going_on = 0
     if t + 1 < steps.n_steps:
@@ -49,7 +49,7 @@ def hand_out(h_n, state, state_row, share, steps, first, begin, end):
     """Write the final states of some sequences."""
     own = share.first_unit
     for b in range(begin, end):
-        target = pointer(h_n) + user_number(steps, first + b) * h_n.shape[1] + own
+        target = h_n.address + user_number(steps, first + b) * h_n.size + own
         copy_row(target, state + b * state_row + own, share.n_own)
 
 
@@ -59,8 +59,8 @@ def first_states(target, target_row, h_0, share, steps, first, rows, n_units):
     own = share.first_unit
     for b in range(rows):
         place = target + b * target_row + own
-        if h_0.shape[0] > 0:
-            source = pointer(h_0) + user_number(steps, first + b) * n_units + own
+        if h_0.n_rows > 0:
+            source = h_0.address + user_number(steps, first + b) * n_units + own
             copy_row(place, source, share.n_own)
         else:
             fill(place, 0.0, share.n_own)

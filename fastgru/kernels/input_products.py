@@ -13,7 +13,7 @@ from fastgru.kernels.products import (
     product_share,
     vectors_for,
 )
-from fastgru.kernels.simd import TILE_ROWS, lanes, load, pointer, store
+from fastgru.kernels.simd import TILE_ROWS, lanes, load, store
 from fastgru.kernels.steps import active, is_uniform, start, user_row
 
 # Rows of a step of which some tiles are so low that rows of several steps fill better
@@ -258,9 +258,9 @@ def prefill_bias_of_hn(before, before_row, rows, bias, n_units):
 def record_inputs(inputs, x, steps, t_begin, t_end, first, last, n_columns):
     """Copy the inputs of some steps to the tape, whose rows are packed."""
     for t in range(t_begin, t_end):
-        target = pointer(inputs) + (start(steps, t) + first) * n_columns
+        target = inputs + (start(steps, t) + first) * n_columns
         for b in range(active(steps, t, first, last)):
-            source = pointer(x) + user_row(steps, t, first + b) * n_columns
+            source = x.address + user_row(steps, t, first + b) * n_columns
             copy_row(target + b * n_columns, source, n_columns)
 
 
@@ -282,14 +282,13 @@ def recorded_inputs_ahead(
     share,
 ):
     """Compute the products of some steps' inputs, which stand packed on the tape."""
-    base = pointer(inputs)
     if last - first == steps.batch:
         row = start(steps, t_begin)
         input_product(
             start(steps, t_end) - row,
             before,
             before_row,
-            base + row * n_columns,
+            inputs + row * n_columns,
             n_columns,
             n_columns,
             packed,
@@ -306,7 +305,7 @@ def recorded_inputs_ahead(
             rows,
             before + done * before_row,
             before_row,
-            base + (start(steps, t) + first) * n_columns,
+            inputs + (start(steps, t) + first) * n_columns,
             n_columns,
             n_columns,
             packed,

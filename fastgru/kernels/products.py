@@ -8,6 +8,8 @@ b is packed in panels: its columns are padded to whole registers and cut into pa
 up to three registers, as equal as possible; a panel holds its rows one after the other.
 """
 
+from typing import Any, NamedTuple
+
 from fastgru._jit import compiled_once, helper, inline
 from fastgru.kernels.simd import (
     TILE_ROWS,
@@ -16,6 +18,7 @@ from fastgru.kernels.simd import (
     lanes,
     load,
     load_lanes,
+    pointer,
     prefetch,
     store,
     store_lanes,
@@ -185,6 +188,20 @@ def product(rows, c, c_row, init, init_row, a, a_row, a_k, b, n_vectors, n_terms
         0,
         n_vectors,
     )
+
+
+class Rows(NamedTuple):
+    """A table of rows, one behind the other; see ``simd.Pointer`` for why no array."""
+
+    address: Any
+    n_rows: int
+    size: int  # numbers of a row
+
+
+@inline
+def rows_of(table):
+    """Return what loops over steps hand on of a 2-D array."""
+    return Rows(pointer(table), table.shape[0], table.shape[1])
 
 
 @inline

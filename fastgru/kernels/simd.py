@@ -11,8 +11,9 @@ Three types of values:
   long chains of operations that stand one behind the other.  ``+ - * /``, unary minus,
   ``abs``, ``fma``, ``where_less``, ``copysign``; a Python float beside a vector is
   spread over its lanes.
-- ``Pointer``: an address inside an array.  ``pointer + n`` counts numbers,
-  ``pointer[i]`` reads and writes one number, ``load`` and ``store`` move a register.
+- ``Pointer``: an address inside an array, of floats or of int64.  ``pointer + n`` counts
+  numbers, ``pointer[i]`` reads and writes one number, ``load`` and ``store`` move a
+  register.
 - plain floats: the functions on vectors take a float64 just as well.
 
 Every operation is exactly one rounding (multiply-add is explicit, nothing is contracted
@@ -102,14 +103,20 @@ class Vector(types.Type):
 
 
 class Pointer(types.Type):
-    """An address of a float number inside an array that outlives it."""
+    """An address of a number inside an array that outlives it.
 
-    def __init__(self, dtype: types.Float) -> None:
+    Loops over steps hand these on and no arrays: Numba counts the references to an
+    array in each call, with locked operations that take longer than a small step.
+    """
+
+    def __init__(self, dtype: types.Number) -> None:
         self.dtype = dtype
         super().__init__(name=f"Pointer({dtype})")
 
 
 def _scalar_type(dtype):
+    if dtype == types.int64:
+        return INT64
     return ir.FloatType() if dtype == types.float32 else ir.DoubleType()
 
 

@@ -15,11 +15,10 @@ Python hands all of this to the kernels as one array of int64: ``HEADER`` number
 when lengths differ, order, first and starts.
 """
 
-from typing import NamedTuple
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from fastgru._jit import inline, kernel
+from fastgru.kernels.simd import pointer
 
 # n_steps, batch, offset, row_step, step, whether lengths differ.
 HEADER = 6
@@ -33,40 +32,41 @@ class Steps(NamedTuple):
     offset: int
     row_step: int
     step: int
-    order: np.ndarray  # (B,) int64, or empty: sequences keep their numbers
-    first: np.ndarray  # (B,) int64, or empty: offset + b * row_step
-    starts: np.ndarray  # (T + 1,) int64, or empty: t * B
+    lengths_differ: int
+    # Addresses, of numbers only when lengths differ.
+    order: Any  # B numbers
+    first: Any  # B numbers
+    starts: Any  # T + 1 numbers
 
 
 @inline
 def read_steps(geometry):
     """Read the array that ``layers.geometry`` wrote."""
-    n_steps, batch = geometry[0], geometry[1]
-    n, m = 0, 0
-    if geometry[5] != 0:
-        n, m = batch, n_steps + 1
+    batch = geometry[1]
+    numbers = pointer(geometry) + HEADER
     return Steps(
-        n_steps,
+        geometry[0],
         batch,
         geometry[2],
         geometry[3],
         geometry[4],
-        geometry[HEADER : HEADER + n],
-        geometry[HEADER + n : HEADER + 2 * n],
-        geometry[HEADER + 2 * n : HEADER + 2 * n + m],
+        geometry[5],
+        numbers,
+        numbers + batch,
+        numbers + 2 * batch,
     )
 
 
 @inline
 def is_uniform(steps):
     """Whether all sequences are equally long and stand at equal distances."""
-    return steps.first.size == 0
+    return steps.lengths_differ == 0
 
 
 @inline
 def user_row(steps, t, b):
     """Return the row of step t of sequence b in the user's table."""
-    if steps.first.size == 0:
+    if is_uniform(steps):
         return steps.offset + b * steps.row_step + t * steps.step
     return steps.first[b] + t * steps.step
 
@@ -74,7 +74,7 @@ def user_row(steps, t, b):
 @inline
 def user_number(steps, b):
     """Return the number that sequence b has in the user's arrays."""
-    if steps.order.size == 0:
+    if is_uniform(steps):
         return b
     return steps.order[b]
 
@@ -82,7 +82,7 @@ def user_number(steps, b):
 @inline
 def start(steps, t):
     """Return the first packed row of step t."""
-    if steps.starts.size == 0:
+    if is_uniform(steps):
         return t * steps.batch
     return steps.starts[t]
 
@@ -91,7 +91,7 @@ def start(steps, t):
 def active(steps, t, first, last):
     """Return how many of the sequences first to last - 1 still run at step t."""
     running = steps.batch
-    if steps.starts.size > 0:
+    if not is_uniform(steps):
         running = steps.starts[t + 1] - steps.starts[t]
     return max(0, min(running, last) - first)
 
@@ -99,7 +99,7 @@ def active(steps, t, first, last):
 @inline
 def length(steps, b):
     """Return how many steps sequence b has."""
-    if steps.starts.size == 0:
+    if is_uniform(steps):
         return steps.n_steps
     # As many as have more than b sequences running, whose number falls with t.
     begin, end = 0, steps.n_steps

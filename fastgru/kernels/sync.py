@@ -15,7 +15,7 @@ arrivals at meetings; behind it, how often a member waited long at one.
 """
 
 import sys
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -25,7 +25,7 @@ from numba.extending import intrinsic
 
 from fastgru._jit import inline
 from fastgru.kernels.products import part_start, vectors_for
-from fastgru.kernels.simd import lanes
+from fastgru.kernels.simd import lanes, pointer
 
 TEAM_SIZE = 16  # int64 numbers: two cache lines
 _MEETINGS = 8
@@ -34,43 +34,38 @@ _CLOSED = 2**32
 _SPINS = 4000
 
 
-def _address(context, builder, array_type, array, index):
-    data = context.make_array(array_type)(context, builder, array).data
-    return builder.gep(data, [index])
-
-
 @intrinsic
-def atomic_add(typingctx, array, index, value):
+def atomic_add(typingctx, numbers, index, value):
     """Add to a number and return what it was; other threads see all writes before."""
 
     def codegen(context, builder, sig, args):
-        place = _address(context, builder, sig.args[0], args[0], args[1])
+        place = builder.gep(args[0], [args[1]])
         return builder.atomic_rmw("add", place, args[2], "acq_rel")
 
-    return types.int64(array, types.intp, types.int64), codegen
+    return types.int64(numbers, types.intp, types.int64), codegen
 
 
 @intrinsic
-def atomic_load(typingctx, array, index):
+def atomic_load(typingctx, numbers, index):
     """Read a number, and see what other threads wrote before they wrote it."""
 
     def codegen(context, builder, sig, args):
-        place = _address(context, builder, sig.args[0], args[0], args[1])
+        place = builder.gep(args[0], [args[1]])
         return builder.load_atomic(place, "acquire", 8)
 
-    return types.int64(array, types.intp), codegen
+    return types.int64(numbers, types.intp), codegen
 
 
 @intrinsic
-def compare_and_swap(typingctx, array, index, expected, value):
+def compare_and_swap(typingctx, numbers, index, expected, value):
     """Replace a number if it is the expected one; return what it was."""
 
     def codegen(context, builder, sig, args):
-        place = _address(context, builder, sig.args[0], args[0], args[1])
+        place = builder.gep(args[0], [args[1]])
         result = builder.cmpxchg(place, args[2], args[3], "acq_rel", "acquire")
         return builder.extract_value(result, 0)
 
-    return types.int64(array, types.intp, types.int64, types.int64), codegen
+    return types.int64(numbers, types.intp, types.int64, types.int64), codegen
 
 
 @intrinsic
@@ -175,7 +170,7 @@ class Share(NamedTuple):
     first_unit: int
     n_own: int  # units
     n_members: int
-    team: np.ndarray
+    team: Any  # the address of its numbers
 
 
 @inline
@@ -204,7 +199,7 @@ def place_of(team, patience, bounds, block, batch):
     """
     if team.size == 0:
         return bounds[block], bounds[block + 1], 0, 1
-    member, n_members = join(team, bounds.size - 1, patience)
+    member, n_members = join(pointer(team), bounds.size - 1, patience)
     if member >= n_members:
         return 0, 0, 0, 1
     return 0, batch, member, n_members
