@@ -29,8 +29,8 @@ DENSE = """
     hits = sum(dense.dense_forward.stats.cache_hits.values())
     print(*y[0], hits)
 """
-# Of what each thread is given to do in a training step: how many arrays it is handed, and
-# how often its code gives one back.
+# Of what each thread is given to do in a training step: how many arrays it is handed,
+# and how often its code gives one back.
 REFERENCES = """
     import numpy as np
     from numba import types

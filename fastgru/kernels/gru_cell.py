@@ -26,7 +26,7 @@ A row of the tape holds [hn r z n], each H numbers, where hn = U_n h + b_hn with
 """
 
 from fastgru._jit import compiled_once, inline
-from fastgru.kernels.activations import sigmoid, tanh
+from fastgru.kernels.activations import gate, tanh
 from fastgru.kernels.assembly_gates import HAS_GATES, new_states_of_4_rows
 from fastgru.kernels.packing import biases, recurrent_weights
 from fastgru.kernels.products import (
@@ -113,11 +113,11 @@ def _make_finish(load_rows, two_at_a_time):
             sums_of_both = beside(
                 load_rows(sums, sums_row), load_rows(sums + wide, sums_row)
             )
-            gates = sigmoid(sums_of_both)
+            gates = gate(sums_of_both)
             r, z = first_half(gates), second_half(gates)
         else:
-            r = sigmoid(load_rows(sums, sums_row))
-            z = sigmoid(load_rows(sums + wide, sums_row))
+            r = gate(load_rows(sums, sums_row))
+            z = gate(load_rows(sums + wide, sums_row))
         hn = load_rows(sums + 2 * wide, sums_row)
         n = tanh(fma(r, hn, load_rows(before_n, before_row)))
         new = _new_state(z, n, load_rows(h, h_row))
@@ -453,7 +453,7 @@ def reset_before(
             )
             for q in range(height):
                 place = sums + q * 2 * wide
-                both = sigmoid(beside(load(place), load(place + wide)))
+                both = gate(beside(load(place), load(place + wide)))
                 r, z = first_half(both), second_half(both)
                 reset = r * load(seen + (i + q) * h_row + unit)
                 record = gates + (i + q) * gates_row + unit

@@ -1,4 +1,4 @@
-"""sigmoid, tanh, exp and log against mpmath at 50 digits, and densely against libm."""
+"""gate, sigmoid, tanh, exp and log against mpmath at 50 digits and densely by libm."""
 
 import mpmath
 import numpy as np
@@ -9,7 +9,9 @@ from cases import BOTH_DTYPES
 from fastgru.kernels import activations
 from fastgru.kernels.simd import lanes, load, pointer, store
 
-MOST_ULPS = 4.0  # what `activations` promises over the whole range
+# What `activations` promises over the whole range, and of a gate.
+MOST_ULPS, MOST_ULPS_OF_GATE = 4.0, 5.5
+LARGEST_OF_GATE = {np.float32: 86.0, np.float64: 707.0}
 
 
 def make_vector_loop(function):
@@ -35,7 +37,7 @@ def make_scalar_loop(function):
     return apply
 
 
-FUNCTIONS = ("exp", "exp_of_nonpositive", "log", "sigmoid", "tanh")
+FUNCTIONS = ("exp", "exp_of_nonpositive", "gate", "log", "sigmoid", "tanh")
 BY_VECTOR = {name: make_vector_loop(getattr(activations, name)) for name in FUNCTIONS}
 BY_NUMBER = {name: make_scalar_loop(getattr(activations, name)) for name in FUNCTIONS}
 EACH_FUNCTION = pytest.mark.parametrize("name", FUNCTIONS)
@@ -56,6 +58,8 @@ def in_domain(name, x):
     """Keep the numbers for which a function is meant."""
     if name == "exp_of_nonpositive":
         return x[x <= 0]
+    if name == "gate":
+        return x[np.abs(x) <= LARGEST_OF_GATE[x.dtype.type]]
     if name == "exp":
         return x[x <= np.log(np.finfo(x.dtype).max)]  # up to the largest result
     if name == "log":
@@ -66,7 +70,7 @@ def in_domain(name, x):
 def exactly(name, x):
     """Compute one value at 50 digits."""
     x = mpmath.mpf(float(x))
-    if name == "sigmoid":
+    if name in ("gate", "sigmoid"):
         return 1 / (1 + mpmath.exp(-x))
     name = name.removesuffix("_of_nonpositive")
     return {"exp": mpmath.exp, "log": mpmath.log, "tanh": mpmath.tanh}[name](x)
@@ -76,7 +80,7 @@ def by_libm(name, x):
     """Compute an array in long double, straight from the definitions."""
     x = x.astype(np.longdouble)
     with np.errstate(over="ignore", under="ignore"):
-        if name == "sigmoid":
+        if name in ("gate", "sigmoid"):
             e = np.exp(-np.abs(x))
             return np.where(x < 0, e, 1) / (1 + e)
         name = name.removesuffix("_of_nonpositive")
@@ -94,12 +98,17 @@ def ulps(actual, expected):
     return np.abs(actual.astype(np.longdouble) - expected) / unit
 
 
+def most_ulps(name):
+    """Give the largest error that a function may have."""
+    return MOST_ULPS_OF_GATE if name == "gate" else MOST_ULPS
+
+
 def assert_within_ulps(name, x, expected):
     """Compare a function on an array with values of higher precision."""
     errors = ulps(compute(name, x), expected)
     worst = int(np.argmax(np.where(np.isnan(errors), np.inf, errors)))
     # Written so that a NaN fails.
-    assert errors[worst] <= MOST_ULPS, (
+    assert errors[worst] <= most_ulps(name), (
         f"{name}({x[worst]!r}): {errors[worst]:.2f} units in the last place"
     )
 
@@ -119,7 +128,7 @@ def edges(dtype):
 
 @EACH_FUNCTION
 @BOTH_DTYPES
-def test_at_most_4_ulp_from_50_digits(dtype, name, rng):
+def test_at_most_the_promised_ulps_from_50_digits(dtype, name, rng):
     drawn = rng.standard_normal(300) * 10.0 ** rng.uniform(-6, 3, 300)
     x = in_domain(name, np.concatenate([edges(dtype), drawn.astype(dtype)]))
     with mpmath.workdps(50):
@@ -134,11 +143,12 @@ def test_at_most_4_ulp_from_50_digits(dtype, name, rng):
     assert len(errors) > 1000
     worst = int(np.argmax(errors))
     assert np.isfinite(errors).all()
-    assert errors[worst] <= MOST_ULPS, f"{name}({x[worst]!r}): {errors[worst]:.2f} ulp"
+    most = most_ulps(name)
+    assert errors[worst] <= most, f"{name}({x[worst]!r}): {errors[worst]:.2f} ulp"
 
 
 @EACH_FUNCTION
-def test_at_most_4_ulp_over_all_float32(name):
+def test_at_most_the_promised_ulps_over_all_float32(name):
     # Every 1999th bit pattern: each exponent and sign, denormals and infinities.
     bits = np.arange(0, 2**32, 1999, dtype=np.uint64).astype(np.uint32)
     x = in_domain(name, bits.view(np.float32))
@@ -146,7 +156,7 @@ def test_at_most_4_ulp_over_all_float32(name):
 
 
 @EACH_FUNCTION
-def test_at_most_4_ulp_over_all_float64(name, rng):
+def test_at_most_the_promised_ulps_over_all_float64(name, rng):
     if np.finfo(np.longdouble).eps >= np.finfo(np.float64).eps:
         pytest.skip("dense float64 checks: long double is no wider than float64 here")
     bits = rng.integers(0, 2**64, 200_000, dtype=np.uint64)
@@ -156,7 +166,7 @@ def test_at_most_4_ulp_over_all_float64(name, rng):
 
 
 @pytest.mark.parametrize("name", ["sigmoid", "tanh"])
-def test_at_most_4_ulp_near_zero_in_float64(name, rng):
+def test_at_most_the_promised_ulps_near_zero_in_float64(name, rng):
     if np.finfo(np.longdouble).eps >= np.finfo(np.float64).eps:
         pytest.skip("dense float64 checks: long double is no wider than float64 here")
     x = rng.uniform(-1, 1, 200_000) * 10.0 ** rng.uniform(-320, 1, 200_000)
@@ -176,6 +186,9 @@ def test_a_number_gives_the_bits_of_a_register(name, rng):
 def test_values_at_zero_and_infinity(dtype):
     x = np.array([0.0, -0.0, np.inf, -np.inf], dtype)
     assert compute("sigmoid", x).tolist() == [0.5, 0.5, 1.0, 0.0]
+    lowest_gate = compute("gate", np.array([-LARGEST_OF_GATE[dtype]], dtype))[0]
+    assert compute("gate", x).tolist() == [0.5, 0.5, 1.0, lowest_gate]
+    assert 0 < lowest_gate < 1e-37
     assert compute("tanh", x).tolist() == [0.0, 0.0, 1.0, -1.0]
     assert np.signbit(compute("tanh", x)).tolist() == [False, True, False, True]
     x = np.array([0.0, -0.0, -np.inf, np.finfo(dtype).min], dtype)
@@ -214,3 +227,11 @@ def test_nan_comes_out_in_its_lane_only(dtype, name):
     assert np.isnan(out[5])
     others = np.arange(16) != 5
     assert out[others].tobytes() == expected[others].tobytes()
+
+
+@EACH_FUNCTION
+def test_every_nan_comes_out(name):
+    # Programs hide numbers in the low bits of NaN, and powers of two come from there.
+    x = np.arange(0x7F800001, 0x80000000, 97, dtype=np.uint32).view(np.float32)
+    assert np.isnan(compute(name, x)).all()
+    assert np.isnan(compute(name, -x)).all()

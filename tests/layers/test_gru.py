@@ -68,7 +68,10 @@ def parameter_gradients(results):
 @LENGTHS
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_results_agree_with_the_reference(shape, reset_after, dtype, lengths):
-    case = make_case(shape, reset_after=reset_after, dtype=dtype, lengths=lengths)
+    # With seed 0, the only gradient of the only feature is what is left of terms 200
+    # times as large: their last digit would be more than the tolerance.
+    kind = {"reset_after": reset_after, "dtype": dtype, "lengths": lengths}
+    case = make_case(shape, **kind, seed=1)
     assert_close_results(run_layer(case), run_reference(case), dtype)
 
 
