@@ -17,6 +17,9 @@ if HAS_ASSEMBLY:
 
 # Terms each time around the loop.
 _UNROLLED = 4
+# Bytes of a panel from which on it is fetched ahead, and how many bytes ahead.
+_LARGE_PANEL = 32768
+_BYTES_AHEAD = 3072
 
 
 def sums_over_rows(builder, sums, rows, b, b_row, n_terms):
@@ -29,16 +32,19 @@ def sums_over_rows(builder, sums, rows, b, b_row, n_terms):
     # Counts up to 0, at the rows' ends.
     count = loop.distance(builder.neg(n_terms))
 
-    def term(k):
+    def term(k, fetches):
         for v, weight in enumerate(weights):
             loop.load(panel, v, weight)
+            if fetches:
+                loop.fetch_ahead(panel, v)
         loop.move(panel, distance)
         for i, end in enumerate(ends):
             loop.spread(f"{loop.size * k}({end},{count})", factor)
             for v, weight in enumerate(weights):
                 loop.multiply_add(weight, factor, i * width + v)
 
-    return loop.emit(term, count, loop.size)
+    many_terms = _LARGE_PANEL // (width * loop.vector_size)
+    return loop.emit(term, count, loop.size, fetches_from=many_terms)
 
 
 def sums_over_columns(builder, sums, height, a, a_k, b, b_row, n_terms):
@@ -50,7 +56,7 @@ def sums_over_columns(builder, sums, height, a, a_k, b, b_row, n_terms):
     panel, distance = loop.address(b), loop.distance(b_row)
     count = loop.number(builder.neg(n_terms))
 
-    def term(k):
+    def term(k, _):
         for v, weight in enumerate(weights):
             loop.load(panel, v, weight)
         loop.move(panel, distance)
@@ -71,7 +77,7 @@ def sums_over_panels(builder, sums, a, panels, b_row, n_terms):
     panels, distance = [loop.address(p) for p in panels], loop.distance(b_row)
     count = loop.distance(builder.neg(n_terms))
 
-    def term(k):
+    def term(k, _):
         loop.spread(f"{loop.size * k}({end},{count})", factor)
         for p, panel in enumerate(panels):
             for v in range(width):
@@ -154,6 +160,10 @@ class _Loop(Assembly):
         place = f"{self.vector_size * v}({address})"
         self.text.append(f"vmovup{self.suffix} {place}, {register}")
 
+    def fetch_ahead(self, address, v):
+        """Have such a register of some terms later brought to the first cache."""
+        self.text.append(f"prefetcht0 {_BYTES_AHEAD + self.vector_size * v}({address})")
+
     def spread(self, place, register):
         """Load one number to all lanes."""
         self.text.append(f"vbroadcasts{self.suffix} {place}, {register}")
@@ -169,29 +179,36 @@ class _Loop(Assembly):
 
     # -- the loop ----------------------------------------------------------------------
 
-    def emit(self, term, count, stride):
-        """Emit ``term(k)`` for all k, and return the sums.
+    def emit(self, term, count, stride, fetches_from=None):
+        """Emit ``term(k, fetches)`` for all k, and return the sums.
 
         count goes from -stride * n_terms to 0, ``_UNROLLED`` terms at a time as long as
         there are so many; k tells which of those a term is.
+        fetches_from : number of terms from which on they fetch ahead
         """
-        many = _UNROLLED * stride
         add = self.text.append
-        add(f"cmpq $$-{many}, {count}")
-        add("jg 2f")
-        add(".p2align 4")
-        add("1:")
-        for k in range(_UNROLLED):
-            term(k)
-        add(f"addq $${many}, {count}")
-        add(f"cmpq $$-{many}, {count}")
-        add("jle 1b")
-        add("2:")
+        if fetches_from is not None:
+            self._emit_rounds(term, count, stride, fetches_from, True)
+        self._emit_rounds(term, count, stride, _UNROLLED, False)
         add(f"testq {count}, {count}")
         add("je 4f")
         add("3:")
-        term(0)
+        term(0, False)
         add(f"addq $${stride}, {count}")
         add("jne 3b")
         add("4:")
         return self.call()
+
+    def _emit_rounds(self, term, count, stride, at_least, fetches):
+        """Emit the loop that does ``_UNROLLED`` terms, if there are ``at_least``."""
+        add, many = self.text.append, _UNROLLED * stride
+        add(f"cmpq $$-{at_least * stride}, {count}")
+        add("jg 2f")
+        add(".p2align 4")
+        add("1:")
+        for k in range(_UNROLLED):
+            term(k, fetches)
+        add(f"addq $${many}, {count}")
+        add(f"cmpq $$-{many}, {count}")
+        add("jle 1b")
+        add("2:")

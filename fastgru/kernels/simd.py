@@ -11,7 +11,7 @@ Three types of values:
   long chains of operations that stand one behind the other.  ``+ - * /``, unary minus,
   ``abs``, ``fma``, ``where_less``, ``copysign``; a Python float beside a vector is
   spread over its lanes.
-- ``Pointer``: an address inside an array, of floats or of int64.  ``pointer + n`` counts
+- ``Pointer``: an address inside an array of floats or int64.  ``pointer + n`` counts
   numbers, ``pointer[i]`` reads and writes one number, ``load`` and ``store`` move a
   register.
 - plain floats: the functions on vectors take a float64 just as well.
