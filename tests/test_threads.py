@@ -13,6 +13,7 @@ import fastgru
 from cases import make_case, num_threads, run_layer
 from children import run_python
 from fastgru._threads import TeamTrials, parallel_region, resolve_n_jobs
+from fastgru.kernels import sync
 
 ALL = fastgru.get_num_threads()
 
@@ -270,6 +271,17 @@ def calls_until_wanted(trials):
     while not trials.wanted():
         n += 1
     return n
+
+
+@pytest.mark.parametrize(
+    ("n_members", "waited", "held_up"),
+    [(2, 0, False), (2, 5000, False), (2, 5001, True), (1, 0, True)],
+)
+def test_a_call_is_held_up_by_late_members_and_long_waits(n_members, waited, held_up):
+    team = np.zeros(sync.TEAM_SIZE, np.int64)
+    team[0] = 2 + n_members * 2**32  # two came, of whom so many in time
+    team[9] = waited
+    assert sync.was_held_up(team, 2, 5000) == held_up
 
 
 def test_one_call_that_was_held_up_changes_nothing():

@@ -47,7 +47,8 @@ _SMALLEST_SHARE = 2
 # whose members reads only the weights of its own units.
 _HEAVIEST_BLOCK = 2**21
 # Looks, of some 20 nanoseconds, that the first of a team spends on waiting for the
-# others: a quarter of the time that it would take alone.
+# others, and that members may wait for each other in all before the next calls do
+# without: a quarter of the time that one thread would take alone.
 _PATIENCE_PER_TERM = 1 / 2000
 _NO_TEAM = np.zeros(0, np.int64)
 _team_trials = TeamTrials()
@@ -81,10 +82,11 @@ def drawn_parameters(
 _sums_size = lru_cache(maxsize=1024)(sums_size)
 
 
-def _report(team: np.ndarray, bounds: np.ndarray) -> None:
+def _report(team: np.ndarray, bounds: np.ndarray, patience: int) -> None:
     """Take note of how a team's call went, if there was a team."""
     if team.size > 0:
-        _team_trials.report(held_up=was_held_up(team, bounds.size - 1))
+        held_up = was_held_up(team, bounds.size - 1, patience)
+        _team_trials.report(held_up=held_up)
 
 
 @dataclass(slots=True)
@@ -204,15 +206,16 @@ class Recurrence:
             scratch = 0
             if team.size > 0:
                 scratch = team_scratch(geometry.batch, self.hidden_size, self._itemsize)
+            patience = self._patience(geometry)
             gru_inference_parallel(
                 *arguments,
                 bounds,
                 self.reset_after,
                 team,
-                self._patience(geometry),
+                patience,
                 _buffers.empty((scratch,), self.dtype),
             )
-            _report(team, bounds)
+            _report(team, bounds, patience)
 
     def record(
         self,
@@ -271,7 +274,7 @@ class Recurrence:
                 gru_forward_parallel(
                     *arguments, bounds, self.reset_after, team, patience
                 )
-                _report(team, bounds)
+                _report(team, bounds, patience)
         return tape
 
     def back(
@@ -347,7 +350,7 @@ class Recurrence:
                 gru_backward_parallel(
                     *arguments, bounds, granted, self.reset_after, team, patience
                 )
-                _report(team, bounds)
+                _report(team, bounds, patience)
 
     def _patience(self, geometry: Geometry) -> int:
         return int(geometry.n_rows * self._terms_per_row * _PATIENCE_PER_TERM)
