@@ -250,6 +250,7 @@ def step_reset_after(
     before_row: int,
     weights,
     n_units: int,
+    n_seen: int,
     sums,
     tape,
     training: int,
@@ -259,6 +260,7 @@ def step_reset_after(
     """One step of ``rows`` sequences, for registers of units begin to end - 1.
 
     seen : h as the products see it: h itself, or h times a dropout mask
+    n_seen : numbers of it that count: n_units, or 0 while all states are zero
     before : per row and register of units [n r z hn]: the pre-activations so far, of
         hn its bias
     sums : scratch, TILE_ROWS * 3 registers
@@ -279,7 +281,7 @@ def step_reset_after(
                 weights + vector * wide * 3 * n_units,
                 wide * 3 * n_units,
                 3 * wide,
-                n_units,
+                n_seen,
             )
             # Registers side by side; a last one that is not full stands alone.
             whole = min(panels, n_units // wide - vector)
@@ -321,7 +323,7 @@ def step_reset_after(
                 1,
                 panel,
                 3 * wide,
-                n_units,
+                n_seen,
             )
             place = i * h_row + unit
             _finish_reset_after(
@@ -353,6 +355,7 @@ def whole_step_reset_after(
     n_inputs: int,
     weights,
     n_units: int,
+    n_seen: int,
     sums,
     tape,
     training: int,
@@ -385,7 +388,7 @@ def whole_step_reset_after(
                 seen + i * h_row,
                 h_row,
                 recurrent + unit * 3 * n_units,
-                n_units,
+                n_seen,
             )
             place = i * h_row + unit
             _finish_reset_after(

@@ -141,6 +141,8 @@ def _infer_together(
                 reset_after,
                 share,
             )
+        # Products with states of zeros are left out.
+        n_seen = n_units if t > 0 or h_0.n_rows > 0 else 0
         h = states + (t % 2) * rows * padded
         h_next = states + ((t + 1) % 2) * rows * padded
         if whole:
@@ -158,6 +160,7 @@ def _infer_together(
                 n_inputs,
                 packed,
                 n_units,
+                n_seen,
                 sums,
                 gates,
                 False,
@@ -175,6 +178,7 @@ def _infer_together(
                 before_row,
                 recurrent,
                 n_units,
+                n_seen,
                 sums,
                 gates,
                 False,
@@ -310,7 +314,7 @@ def gru_inference(
         a step; of 0 rows when not wanted
     h_n : (B, H), written: the state at each sequence's own end
     x : (rows, I), or (rows, 1) of numbers of features; see ``one_hot``
-    h_0 : (B, H), or of 0 rows: zeros
+    h_0 : (B, H), or of 0 rows: zeros, if all recurrent weights are finite
     packed : weights as ``pack_gru`` wrote them for this ``reset_after``
     n_inputs : I
     geometry : see ``steps``

@@ -132,6 +132,7 @@ def step_rows(
             before_row,
             recurrent,
             n_units,
+            n_units,
             sums,
             gates,
             False,

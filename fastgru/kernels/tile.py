@@ -346,7 +346,7 @@ def _loop_part(builder, add_term, state, strides, begin, end, step):
 # c[i, :] = init[i, :] + sum over k of a[i, k] * b[k, :], the sum starting from init,
 # for i < rows <= TILE_ROWS. Rows of c, init and b stand c_row, init_row and b_row
 # numbers apart (0 repeats one row); a[i, k] stands at i * a_row + k * a_k.  c may be
-# init.  n_terms, the number of k, is at least 1.
+# init.  n_terms, the number of k, may be 0.
 tile_1, tile_2, tile_3 = (_make_tile(width, adds=False) for width in (1, 2, 3))
 # The same with the sum starting from zero and added to c at its end; init is not read.
 adding_tile_1, adding_tile_2, adding_tile_3 = (

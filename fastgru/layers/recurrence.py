@@ -136,6 +136,7 @@ class Recurrence:
         self.parameters = parameters
         names = [name + suffix for name in NAMES if name + suffix in parameters]
         self._place = parameters.place(names)
+        self._recurrent_name = f"weight_hh{suffix}"
         self.reset_after = reset_after
         self.backwards = backwards
         rows, self.input_size = parameters[f"weight_ih{suffix}"].shape
@@ -162,6 +163,7 @@ class Recurrence:
         sizes = self.input_size, self.hidden_size
         pack_gru(self._packed, own, *sizes, reset_after=self.reset_after)
         self._version += 1
+        self._is_finite: bool | None = None  # not looked at yet
 
     def infer(
         self,
@@ -189,7 +191,7 @@ class Recurrence:
             column,
             h_n,
             x,
-            self._nothing if h_0 is None else h_0,
+            self._first_states(geometry) if h_0 is None else h_0,
             self._packed,
             self.input_size,
             geometry.table,
@@ -351,6 +353,19 @@ class Recurrence:
                     *arguments, bounds, granted, self.reset_after, team, patience
                 )
                 _report(team, bounds, patience)
+
+    def _first_states(self, geometry: Geometry) -> np.ndarray:
+        """Return zeros as inference takes them.
+
+        None at all, where it leaves their products out; but zero times a weight that is
+        not finite is NaN.
+        """
+        if self._is_finite is None:
+            weight = self.parameters[self._recurrent_name]
+            self._is_finite = bool(np.isfinite(weight).all())
+        if self._is_finite:
+            return self._nothing
+        return np.zeros((geometry.batch, self.hidden_size), self.dtype)
 
     def _patience(self, geometry: Geometry) -> int:
         return int(geometry.n_rows * self._terms_per_row * _PATIENCE_PER_TERM)

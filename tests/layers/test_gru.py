@@ -241,6 +241,18 @@ def test_nan_stays_in_its_row_of_a_stack(row, lengths, dtype, reset_after):
     assert not np.any(results["output"][6:, row])
 
 
+@BOTH_CELLS
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_recurrent_weight_that_is_not_finite_meets_first_states_of_zeros(
+    value, reset_after
+):
+    case = make_case((1, 3, 2, 5), reset_after=reset_after, dtype=np.float32)
+    set_parameters(case.gru, lambda w: np.full_like(w, value), "weight_hh")
+    for h_0 in (None, np.zeros((1, 3, 5), np.float32)):
+        for output in (case.gru(case.x, h_0)[0], case.gru.vjp(case.x, h_0)[0]):
+            assert np.isnan(output).all()
+
+
 def run_with_nan(row, lengths, dtype, reset_after, **kind):
     """Run with one NaN in one row of 6 steps, and without, and check the other rows."""
     options = {"dtype": dtype, "reset_after": reset_after, "lengths": lengths}
