@@ -104,7 +104,7 @@ class Layout:
 
     def to_user(self, rows: np.ndarray, size: int) -> np.ndarray:
         """Give a table of rows the caller's axes."""
-        array = rows.reshape(*self._axes, size)
+        array = rows.reshape((*self._axes, size))
         return array.swapaxes(0, 1) if self._swapped else array
 
     def from_user(
