@@ -9,7 +9,7 @@ so the bits are those of the loops that other CPUs run.
 
 from llvmlite import binding, ir
 
-from fastgru.kernels.simd import INT64, REGISTERS
+from fastgru.kernels.simd import ALIGNMENT, INT64, REGISTERS
 
 HAS_ASSEMBLY = REGISTERS.name in ("AVX-512", "AVX2")
 if HAS_ASSEMBLY:
@@ -36,7 +36,7 @@ def sums_over_rows(builder, sums, rows, b, b_row, n_terms):
         for v, weight in enumerate(weights):
             loop.load(panel, v, weight)
             if fetches:
-                loop.fetch_ahead(panel, v)
+                loop.fetch(f"{_BYTES_AHEAD + loop.vector_size * v}({panel})")
         loop.move(panel, distance)
         for i, end in enumerate(ends):
             loop.spread(f"{loop.size * k}({end},{count})", factor)
@@ -60,6 +60,9 @@ def sums_over_columns(builder, sums, height, a, a_k, b, b_row, n_terms):
         for v, weight in enumerate(weights):
             loop.load(panel, v, weight)
         loop.move(panel, distance)
+        # Numbers of this term for the next tiles: a CPU does not foresee that, of a
+        # table with long rows, the next columns come next.
+        loop.fetch(f"{ALIGNMENT}({numbers})")
         for i in range(height):
             loop.spread(f"{loop.size * i}({numbers})", factor)
             for v, weight in enumerate(weights):
@@ -160,9 +163,9 @@ class _Loop(Assembly):
         place = f"{self.vector_size * v}({address})"
         self.text.append(f"vmovup{self.suffix} {place}, {register}")
 
-    def fetch_ahead(self, address, v):
-        """Have such a register of some terms later brought to the first cache."""
-        self.text.append(f"prefetcht0 {_BYTES_AHEAD + self.vector_size * v}({address})")
+    def fetch(self, place):
+        """Have a cache line brought to the first cache."""
+        self.text.append(f"prefetcht0 {place}")
 
     def spread(self, place, register):
         """Load one number to all lanes."""
