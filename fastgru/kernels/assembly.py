@@ -35,8 +35,9 @@ def sums_over_rows(builder, sums, rows, b, b_row, n_terms):
     def term(k, fetches):
         for v, weight in enumerate(weights):
             loop.load(panel, v, weight)
-            if fetches:
-                loop.fetch(f"{_BYTES_AHEAD + loop.vector_size * v}({panel})")
+            place = loop.vector_size * v
+            if fetches and place % ALIGNMENT == 0:
+                loop.fetch(f"{_BYTES_AHEAD + place}({panel})")
         loop.move(panel, distance)
         for i, end in enumerate(ends):
             loop.spread(f"{loop.size * k}({end},{count})", factor)
