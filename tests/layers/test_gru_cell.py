@@ -70,7 +70,10 @@ def problem():
 @BOTH_BIASES
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_a_step_agrees_with_the_reference(shape, bias, dtype, reset_after):
-    problem = Problem(shape, bias=bias, reset_after=reset_after, dtype=dtype)
+    # With seed 0, the only gradient of the only feature is what is left of terms 200
+    # times as large: their last digit would be more than the tolerance.
+    kind = {"bias": bias, "reset_after": reset_after, "dtype": dtype}
+    problem = Problem(shape, **kind, seed=1)
     arguments = problem.x[np.newaxis], problem.h[np.newaxis], problem.of_layer
     options = {"reset_after": reset_after}
     _, h_n = gru_forward(*arguments, **options)
