@@ -170,7 +170,7 @@ def find_threading_layer() -> str:
 
 
 class TeamTrials:
-    """Whether a team of threads is worth a try, by how the last ones went.
+    """Whether a team of threads is worth a try for a layer, by how the last ones went.
 
     The members of a team wait for each other, so on a machine whose cores are busy a
     call takes as long as the slowest one is kept from running.  After two such calls in

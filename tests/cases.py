@@ -356,16 +356,6 @@ def take_rows(case, rows, steps=None):
     )
 
 
-class EveryTeam:
-    """Has every call try a team of threads, however the last ones went."""
-
-    def wanted(self):
-        return True
-
-    def report(self, *, held_up):
-        pass
-
-
 @contextmanager
 def num_threads(n, *, in_teams=False):
     """Run a block with ``n`` threads, however small the work, and undo that after it.
@@ -385,7 +375,7 @@ def num_threads(n, *, in_teams=False):
             patch.setattr(recurrence, "_SMALLEST_SHARE", 1)
             patch.setattr(recurrence, "_HEAVIEST_BLOCK", 0)
             patch.setattr(recurrence, "_PATIENCE_PER_TERM", 0.2)
-            patch.setattr(recurrence, "_team_trials", EveryTeam())
+            patch.setattr(recurrence.TeamTrials, "wanted", lambda trials: True)
         try:
             yield
         finally:

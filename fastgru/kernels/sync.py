@@ -110,7 +110,7 @@ def _pause(typingctx):
 def was_held_up(team: np.ndarray, n_wanted: int, patience: int) -> bool:
     """Whether a member came too late or let the others wait: the cores are busy.
 
-    patience : as for ``join``; what members may wait in all, not counting short waits
+    patience : looks that members may wait in all, not counting short waits
     """
     return team[0] // _CLOSED < n_wanted or team[_MEETINGS + 1] > patience
 

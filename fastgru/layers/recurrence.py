@@ -47,11 +47,10 @@ _SMALLEST_SHARE = 2
 # whose members reads only the weights of its own units.
 _HEAVIEST_BLOCK = 2**21
 # Looks, of some 20 nanoseconds, that the first of a team spends on waiting for the
-# others, and that members may wait for each other in all before the next calls do
-# without: a quarter of the time that one thread would take alone.
+# others: a quarter of the time that one thread would take alone.  Members that wait for
+# each other twice as long in all gain nothing by being two.
 _PATIENCE_PER_TERM = 1 / 2000
 _NO_TEAM = np.zeros(0, np.int64)
-_team_trials = TeamTrials()
 
 
 def parameter_shapes(
@@ -80,13 +79,6 @@ def drawn_parameters(
 
 # In a small call this arithmetic takes as long as everything else in Python.
 _sums_size = lru_cache(maxsize=1024)(sums_size)
-
-
-def _report(team: np.ndarray, bounds: np.ndarray, patience: int) -> None:
-    """Take note of how a team's call went, if there was a team."""
-    if team.size > 0:
-        held_up = was_held_up(team, bounds.size - 1, patience)
-        _team_trials.report(held_up=held_up)
 
 
 @dataclass(slots=True)
@@ -155,6 +147,7 @@ class Recurrence:
         # Numbers past the end of an array that is written in whole vectors.
         self._slack = REGISTERS.size // self._itemsize
         self._version = 0
+        self._team_trials = TeamTrials()
         self.pack()
 
     def pack(self) -> None:
@@ -217,7 +210,7 @@ class Recurrence:
                 patience,
                 _buffers.empty((scratch,), self.dtype),
             )
-            _report(team, bounds, patience)
+            self._report(team, bounds, patience)
 
     def record(
         self,
@@ -276,7 +269,7 @@ class Recurrence:
                 gru_forward_parallel(
                     *arguments, bounds, self.reset_after, team, patience
                 )
-                _report(team, bounds, patience)
+                self._report(team, bounds, patience)
         return tape
 
     def back(
@@ -352,7 +345,13 @@ class Recurrence:
                 gru_backward_parallel(
                     *arguments, bounds, granted, self.reset_after, team, patience
                 )
-                _report(team, bounds, patience)
+                self._report(team, bounds, patience)
+
+    def _report(self, team: np.ndarray, bounds: np.ndarray, patience: int) -> None:
+        """Take note of how a team's call went, if there was a team."""
+        if team.size > 0:
+            held_up = was_held_up(team, bounds.size - 1, 2 * patience)
+            self._team_trials.report(held_up=held_up)
 
     def _first_states(self, geometry: Geometry) -> np.ndarray:
         """Return zeros as inference takes them.
@@ -390,6 +389,6 @@ class Recurrence:
         is_heavy = self._terms_per_row * self._itemsize > _HEAVIEST_BLOCK
         prefers_team = blocks == 1 or (is_heavy and geometry.batch <= ROWS_TOGETHER)
         may_team = prefers_team and members > 1 and geometry.batch > 0
-        if may_team and _team_trials.wanted():
+        if may_team and self._team_trials.wanted():
             return np.zeros(members + 1, np.int64), np.zeros(TEAM_SIZE, np.int64)
         return geometry.bounds(blocks), _NO_TEAM
