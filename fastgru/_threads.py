@@ -176,10 +176,14 @@ class TeamTrials:
     call takes as long as the slowest one is kept from running.  After two such calls in
     a row (the first may only have woken the others up) some are made without a team,
     and then more and more of them after each single one, so that few of many calls are
-    slow; calls that go well undo that step by step.
+    slow; calls that go well undo that step by step.  A long call loses less by a try,
+    and more by none, so that fewer of them are made without.
     """
 
     _FEWEST, _MOST, _FACTOR = 16, 1024, 4
+    # Looks, a quarter of the time that calls without a team may take: a third of a
+    # second.
+    _MOST_LOOKS = 2**22
 
     def __init__(self) -> None:
         self._calls_without = 0
@@ -191,11 +195,15 @@ class TeamTrials:
         self._calls_without -= 1
         return self._calls_without < 0
 
-    def report(self, *, held_up: bool) -> None:
-        """Take note of how a team's call went."""
+    def report(self, *, held_up: bool, patience: int) -> None:
+        """Take note of how a team's call went.
+
+        patience : looks that a quarter of the call would take on one thread
+        """
         if not held_up:
             self._next = max(self._next // self._FACTOR, self._FEWEST)
         elif self._was_held_up or self._next > self._FEWEST:
-            self._calls_without = self._next
+            most = self._MOST_LOOKS // max(1, patience)
+            self._calls_without = max(1, min(self._next, most))
             self._next = min(self._next * self._FACTOR, self._MOST)
         self._was_held_up = held_up

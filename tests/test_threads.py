@@ -265,6 +265,9 @@ def test_python_threads_may_call_one_layer_at_once(layer):
 # -- teams --
 
 
+SHORT, LONG = 4000, 10**6  # a quarter of a call on one thread, in looks
+
+
 def calls_until_wanted(trials):
     """Count the calls without a team before the next with one."""
     n = 0
@@ -288,28 +291,36 @@ def test_one_call_that_was_held_up_changes_nothing():
     trials = TeamTrials()
     for held_up in (False, True, False, True, False):
         assert trials.wanted()
-        trials.report(held_up=held_up)
+        trials.report(held_up=held_up, patience=SHORT)
     assert trials.wanted()
 
 
 def test_held_up_again_and_again_few_calls_try_a_team():
     trials = TeamTrials()
-    trials.report(held_up=True)
+    trials.report(held_up=True, patience=SHORT)
     assert trials.wanted()
     pauses = []
     for _ in range(6):
-        trials.report(held_up=True)
+        trials.report(held_up=True, patience=SHORT)
         pauses.append(calls_until_wanted(trials))
     assert pauses == [16, 64, 256, 1024, 1024, 1024]
+
+
+def test_of_long_calls_fewer_are_made_without_a_team():
+    trials = TeamTrials()
+    trials.report(held_up=True, patience=LONG)
+    for _ in range(6):
+        trials.report(held_up=True, patience=LONG)
+        assert calls_until_wanted(trials) == 4
 
 
 def test_calls_that_go_well_bring_teams_back():
     trials = TeamTrials()
     for _ in range(4):  # held up three times in earnest
-        trials.report(held_up=True)
+        trials.report(held_up=True, patience=SHORT)
         calls_until_wanted(trials)
     for _ in range(3):
-        trials.report(held_up=False)
+        trials.report(held_up=False, patience=SHORT)
         assert trials.wanted()
-    trials.report(held_up=True)  # as at first: one alone changes nothing
+    trials.report(held_up=True, patience=SHORT)  # as at first: one changes nothing
     assert trials.wanted()

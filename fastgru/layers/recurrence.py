@@ -351,7 +351,7 @@ class Recurrence:
         """Take note of how a team's call went, if there was a team."""
         if team.size > 0:
             held_up = was_held_up(team, bounds.size - 1, 2 * patience)
-            self._team_trials.report(held_up=held_up)
+            self._team_trials.report(held_up=held_up, patience=patience)
 
     def _first_states(self, geometry: Geometry) -> np.ndarray:
         """Return zeros as inference takes them.
