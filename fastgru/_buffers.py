@@ -7,6 +7,7 @@ holds it any more, its memory waits for the next of about its size.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import NamedTuple
 
@@ -51,9 +52,7 @@ class _Lease:
 
 def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """Return an array with any content."""
-    n_numbers = 1
-    for size in shape:
-        n_numbers *= size
+    n_numbers = math.prod(shape)
     if n_numbers < _FEWEST:
         return np.empty(shape, dtype)
     size = _rounded(n_numbers * dtype.itemsize)

@@ -11,7 +11,6 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from numbers import Integral
 from typing import Any
 
@@ -31,15 +30,16 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-@cache  # an import statement at each call would take longer
-def _numba_config() -> Any:
-    from numba import config
-
-    return config
+_numba_config: Any = None  # an import statement at each call would take longer
 
 
 def _available() -> int:
-    return _numba_config().NUMBA_NUM_THREADS
+    global _numba_config
+    if _numba_config is None:
+        from numba import config
+
+        _numba_config = config
+    return _numba_config.NUMBA_NUM_THREADS
 
 
 def get_num_threads() -> int:

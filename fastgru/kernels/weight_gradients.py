@@ -42,8 +42,20 @@ _BLOCKS = 16
 def _copy_columns(target, sums, column, end, n_units):
     """Copy sums of tape columns to a row of a gradient, whose gates are r, z, n."""
     split = max(column, min(end, n_units))
-    copy_row(target + 2 * n_units + column, sums, split - column)
-    copy_row(target + (split - n_units), sums + (split - column), end - split)
+    copy_row(target + _place_of(column, n_units), sums, split - column)
+    copy_row(target + _place_of(split, n_units), sums + (split - column), end - split)
+
+
+@inline
+def _place_of(column, n_units):
+    """Return where a tape column stands in a row of a gradient."""
+    return column + (2 * n_units if column < n_units else -n_units)
+
+
+@inline
+def _stands_together(column, end, n_units):
+    """Whether tape columns stand side by side in a row of a gradient, too."""
+    return column >= n_units or end <= n_units
 
 
 @inline
@@ -98,8 +110,9 @@ def _share_of_product(
     The gradient has ``n_rows`` rows; its columns are ``n_columns`` columns of the tape
     from ``column`` on, cut into panels and those into tiles, counted panel after panel.
     sums holds, on and on, the rows and then the sum of the columns (the gradient of a
-    bias); of a single block panel_sums does, one panel at a time, which stays in the
-    cache.  Totals of ``_BLOCKS`` sums, if there are more blocks, stand ``distance``
+    bias).  Of a single block the gradient itself holds them where a panel's columns
+    stand there side by side; else panel_sums does, one panel at a time, which stays in
+    the cache.  Totals of ``_BLOCKS`` sums, if there are more blocks, stand ``distance``
     numbers behind the sums, and twice that far what rounding cut off of them.  After
     the last block the numbers are copied to where they belong.
     """
@@ -115,10 +128,20 @@ def _share_of_product(
             break
         begin = panel_start(n_vectors, p) * wide
         width = panel_start(n_vectors, p + 1) - begin // wide
+        first = column + begin
+        end = min(first + width * wide, column + n_columns)
         place, row_size = sums + begin, sums_row
         if n_blocks == 1:
             place, row_size = panel_sums, width * wide
         bias_place = place + n_rows * row_size
+        is_in_place = (
+            n_blocks == 1
+            and end - first == width * wide
+            and _stands_together(first, end, n_units)
+        )
+        if is_in_place:
+            place, row_size = gradient + _place_of(first, n_units), 3 * n_units
+            bias_place = bias_gradient + _place_of(first, n_units)
         has_bias = wants_bias and tile_begin == 0
         pack_terms(
             panel,
@@ -150,9 +173,7 @@ def _share_of_product(
                 _fold(place + row * row_size, distance, width * wide, block)
             if has_bias:
                 _fold(bias_place, distance, width * wide, block)
-        if is_last:
-            first = column + begin
-            end = min(first + width * wide, column + n_columns)
+        if is_last and not is_in_place:
             if folds:
                 place, bias_place = place + distance, bias_place + distance
             for row in range(row_begin, row_end):

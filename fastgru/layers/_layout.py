@@ -31,7 +31,15 @@ class Layout:
         Whether there is an axis for the batch; without it, x is one sequence.
     """
 
-    __slots__ = ("_axes", "_swapped", "batched", "geometry", "n_rows", "rows_shape")
+    __slots__ = (
+        "_axes",
+        "_swapped",
+        "_user_axes",
+        "batched",
+        "geometry",
+        "n_rows",
+        "rows_shape",
+    )
 
     def __init__(
         self, shape: tuple[int, ...], geometry: Geometry, swapped: bool, batched: bool
@@ -44,6 +52,7 @@ class Layout:
         # swapped.
         self._axes = shape[:2] if batched else shape[:1]
         self._swapped = swapped
+        self._user_axes = self._axes[::-1] if swapped else self._axes
 
     @staticmethod
     @lru_cache(maxsize=256)
@@ -112,11 +121,9 @@ class Layout:
     ) -> np.ndarray:
         """Check an array of the caller's axes and bring it to rows."""
         array = check_array(name, array, dtype)
+        check_shape(name, array, (*self._user_axes, size))
         if self._swapped:
-            check_shape(name, array, (*self._axes[::-1], size))
             array = array.swapaxes(0, 1)
-        else:
-            check_shape(name, array, (*self._axes, size))
         return readable(array).reshape(self.n_rows, size)
 
     def states_to_user(self, states: np.ndarray) -> np.ndarray:

@@ -8,24 +8,19 @@ T = TypeVar("T")
 
 
 class SingleUse(Generic[T]):
-    """A tape, which going back overwrites."""
+    """What holds a tape, which going back overwrites: a base class of pullbacks."""
 
-    __slots__ = ("_tape",)
+    _tape: T | None
 
-    def __init__(self, tape: T) -> None:
-        self._tape: T | None = tape
-
-    def check(self) -> None:
-        """Raise RuntimeError if it was used; for before arguments are looked at."""
+    def _look_at_tape(self) -> T:
+        """Return the tape, or raise RuntimeError if it was used up."""
         if self._tape is None:
             raise RuntimeError(
                 "this pullback was already called and its tape is used up; "
                 "call vjp again"
             )
+        return self._tape
 
-    def take(self) -> T:
-        """Return the tape, once."""
-        self.check()
-        tape, self._tape = self._tape, None
-        assert tape is not None  # as just checked
-        return tape
+    def _use_tape_up(self) -> None:
+        """Let go of the tape, whose numbers are overwritten from now on."""
+        self._tape = None

@@ -342,7 +342,9 @@ class GRU(Layer):
         """
         rows, layout, states = self._check_call(x, h_0, lengths)
         geometry = layout.geometry
-        masks = check_masks(dropout_seed, sequence_ids, geometry.batch)
+        masks = None
+        if dropout_seed is not None or sequence_ids is not None:
+            masks = check_masks(dropout_seed, sequence_ids, geometry.batch)
         output = None
         if not self._stack.shares_states(geometry):
             output = layout.empty_rows(self._output_size, self.dtype)
@@ -417,11 +419,10 @@ class GRU(Layer):
                 f"the last axis of x must be input_size={self.input_size}, "
                 f"got {x.shape[-1]}: shape {x.shape}"
             )
-        return rows, layout, self._states(layout, "h_0", h_0)
+        states = None if h_0 is None else self._states(layout, "h_0", h_0)
+        return rows, layout, states
 
-    def _states(self, layout: Layout, name: str, states: Any) -> np.ndarray | None:
-        if states is None:
-            return None
+    def _states(self, layout: Layout, name: str, states: Any) -> np.ndarray:
         n = self._stack.n_states
         return layout.states_from_user(name, states, n, self.hidden_size, self.dtype)
 
@@ -463,9 +464,8 @@ class GRU(Layer):
         """Run the layer for training; states : as for ``_infer``."""
         geometry = rows.geometry
         assert geometry is not None
-        output = None
+        output, shape = None, (len(rows.values), self._output_size)
         if not self._stack.shares_states(geometry):
-            shape = len(rows.values), self._output_size
             output = _buffers.empty(shape, self.dtype)
         h_n, tape = self._stack.record(
             rows.values, geometry, states, output, masks, n_threads
@@ -473,7 +473,7 @@ class GRU(Layer):
         if states is not None:
             states[...] = h_n  # the tape has its own copy of the first ones
         if output is None:
-            output = tape.last_states(self.hidden_size)
+            output = tape.last_states(self.hidden_size).reshape(shape)
         return Rows(output, geometry), tape
 
     def _back(
@@ -492,13 +492,13 @@ class GRU(Layer):
         return d_x
 
 
-class Pullback:
+class Pullback(SingleUse[StackTape]):
     """Takes gradients of a layer's outputs back to its inputs and parameters, once."""
 
     def __init__(self, layer: GRU, layout: Layout, tape: StackTape) -> None:
         self._layer = layer
         self._layout = layout
-        self._tape = SingleUse(tape)
+        self._tape = tape
 
     def __call__(
         self, d_output: np.ndarray | None, d_h_n: np.ndarray | None = None
@@ -526,13 +526,13 @@ class Pullback:
             If a gradient does not hold numbers of the layer's dtype in the right shape.
         """
         layer, layout = self._layer, self._layout
-        self._tape.check()
+        tape = self._look_at_tape()
         rows = None
         if d_output is not None:
             size = layer._output_size
             rows = layout.from_user("d_output", d_output, size, layer.dtype)
-        d_states = layer._states(layout, "d_h_n", d_h_n)
-        tape = self._tape.take()
+        d_states = None if d_h_n is None else layer._states(layout, "d_h_n", d_h_n)
+        self._use_tape_up()
         d_x = layout.empty_rows(layer.input_size, layer.dtype)
         gradients = layer._parameters.empty_like()
         d_h_0 = layer._stack.back(

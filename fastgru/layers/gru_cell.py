@@ -231,7 +231,7 @@ class GRUCell(Configured):
         return rows, states, geometry, shape
 
 
-class CellPullback:
+class CellPullback(SingleUse[Tape]):
     """Takes the gradient of a step's result back to its input and parameters, once."""
 
     def __init__(
@@ -242,7 +242,7 @@ class CellPullback:
         h_shape: tuple[int, ...],
     ) -> None:
         self._cell = cell
-        self._tape = SingleUse(tape)
+        self._tape = tape
         self._x_shape = x_shape
         self._h_shape = h_shape
 
@@ -268,9 +268,9 @@ class CellPullback:
             shape.
         """
         cell = self._cell
-        self._tape.check()
+        tape = self._look_at_tape()
         d_h = check_shape("d_h", check_array("d_h", d_h, cell.dtype), self._h_shape)
-        tape = self._tape.take()
+        self._use_tape_up()
         d_state = readable(d_h).reshape(-1, cell.hidden_size)
         d_before = np.empty_like(d_state)
         d_x = np.empty((len(d_state), cell.input_size), cell.dtype)

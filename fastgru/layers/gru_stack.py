@@ -69,7 +69,7 @@ class StackTape:
     n_table_rows: int  # of x and output: steps past a sequence's end have rows too
 
     def last_states(self, hidden_size: int) -> np.ndarray:
-        """Return the last layer's states as packed rows, (n_rows, H), a view."""
+        """Return the last layer's states, packed rows on and on, a view."""
         return self.tapes[-1][0].packed_states(hidden_size)
 
 
@@ -87,6 +87,7 @@ class GRUStack:
         self.settings = settings
         self.dtype = parameters.dtype
         self.n_states = settings.directions * settings.num_layers
+        self._one_direction = not settings.bidirectional
         self._hidden_size = settings.hidden_size
         self._output_size = settings.output_size
         self.layers = [
@@ -111,7 +112,7 @@ class GRUStack:
 
     def shares_states(self, geometry: Geometry) -> bool:
         """Whether a tape's states of this geometry are the last layer's output."""
-        return not self.settings.bidirectional and geometry.is_packed
+        return self._one_direction and geometry.is_packed
 
     def infer(
         self,
@@ -166,6 +167,13 @@ class GRUStack:
         masks : what draws the masks of both kinds of dropout, or None for no dropout
         """
         h_n = self._empty_states(geometry)
+        if self.n_states == 1:
+            state = None if h_0 is None else h_0[0]
+            mask = None if masks is None else self._recurrent_mask(masks, 0)
+            only = self._first.record(
+                x, geometry, state, h_n[0], output, 0, mask, n_threads
+            )
+            return h_n, StackTape([[only]], [None], geometry, len(x))
         tape = StackTape([], [], geometry, len(x))
         k = 0
         for layer, directions in enumerate(self.layers):
@@ -191,7 +199,11 @@ class GRUStack:
             tape.masks.append(mask)
             if is_last:
                 break
-            x = tapes[0].packed_states(self._hidden_size) if y is None else y
+            if y is None:
+                x = tapes[0].packed_states(self._hidden_size)
+                x = x.reshape(-1, self._hidden_size)
+            else:
+                x = y
             if mask is not None:
                 # The states themselves are needed on the way back.
                 masked = self._empty_table(len(x)) if y is None else x
@@ -222,6 +234,19 @@ class GRUStack:
         d_h_0 : (D * L, B, H)
         """
         d_h_0 = self._empty_states(tape.geometry)
+        if self.n_states == 1:
+            d_state = None if d_h_n is None else d_h_n[0]
+            self._first.back(
+                tape.tapes.pop()[0],
+                gradients,
+                d_output,
+                0,
+                d_state,
+                d_h_0[0],
+                d_x,
+                n_threads,
+            )
+            return d_h_0
         d_y = d_output
         for layer in range(len(self.layers) - 1, -1, -1):
             directions = self.layers[layer]

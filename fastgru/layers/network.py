@@ -440,13 +440,13 @@ class Network(Parametrized):
         return d
 
 
-class NetworkPullback:
+class NetworkPullback(SingleUse[list[Any]]):
     """Takes gradients of a network's outputs back to input and parameters, once."""
 
     def __init__(self, network: Network, inside: _Inside, tapes: list[Any]) -> None:
         self._network = network
         self._inside = inside
-        self._tapes = SingleUse(tapes)
+        self._tape = tapes
 
     def __call__(self, d_outputs: np.ndarray) -> NetworkGradients:
         """Return the gradients of x and every parameter.
@@ -471,9 +471,9 @@ class NetworkPullback:
             shape.
         """
         network = self._network
-        self._tapes.check()
+        tapes = self._look_at_tape()
         d_rows = self._inside.outputs_from_user(d_outputs, network._output)
-        tapes = self._tapes.take()
+        self._use_tape_up()
         gradients = network._parameters.empty_like()
         has_x = network._input.n_features is not None
         d_x = network._back(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -77,10 +76,6 @@ def drawn_parameters(
     return parameters
 
 
-# In a small call this arithmetic takes as long as everything else in Python.
-_sums_size = lru_cache(maxsize=1024)(sums_size)
-
-
 @dataclass(slots=True)
 class Tape:
     """What a forward pass keeps for the backward pass."""
@@ -96,10 +91,9 @@ class Tape:
     version: int  # of the weights
 
     def packed_states(self, hidden_size: int) -> np.ndarray:
-        """Return the state of each packed row, (n_rows, H), a view."""
+        """Return the states of packed rows, on and on, (n_rows * H,), a view."""
         begin = self.geometry.batch * hidden_size
-        end = begin + self.geometry.n_rows * hidden_size
-        return self.states[begin:end].reshape(-1, hidden_size)
+        return self.states[begin : begin + self.geometry.n_rows * hidden_size]
 
 
 class Recurrence:
@@ -144,6 +138,10 @@ class Recurrence:
         self._terms_per_row = (
             3 * self.hidden_size * (self.input_size + self.hidden_size)
         )
+        # Steps, of all sequences, up to which one thread does them.
+        self._rows_alone = _SMALLEST_PARALLEL // self._terms_per_row
+        self._rows_alone_of_few = _SMALLEST_TEAM // self._terms_per_row
+        self._no_sums = np.empty(0, self.dtype)
         # Numbers past the end of an array that is written in whole vectors.
         self._slack = REGISTERS.size // self._itemsize
         self._version = 0
@@ -306,11 +304,6 @@ class Recurrence:
             )
         geometry = tape.geometry
         gradient = gradients.flat[self._place]
-        # Without products of the inputs there is nothing to sum for them.
-        n_products = self.input_size if tape.n_columns == self.input_size else 0
-        n_sums = _sums_size(
-            n_products, self.hidden_size, geometry.n_rows, self._itemsize
-        )
         if geometry.n_rows == 0:
             gradient.fill(0.0)
             d_h_0[...] = 0.0 if d_h_n is None else d_h_n
@@ -329,7 +322,7 @@ class Recurrence:
             tape.mask,
             self._packed,
             tape.n_columns,
-            _buffers.empty((n_sums,), self.dtype),
+            self._empty_sums(tape),
             geometry.table,
         )
         n_threads = self._worth(geometry, n_threads)
@@ -346,6 +339,14 @@ class Recurrence:
                     *arguments, bounds, granted, self.reset_after, team, patience
                 )
                 self._report(team, bounds, patience)
+
+    def _empty_sums(self, tape: Tape) -> np.ndarray:
+        """Allocate scratch for the sums of the weights' gradients, if they need it."""
+        # Without products of the inputs there is nothing to sum for them.
+        n_products = self.input_size if tape.n_columns == self.input_size else 0
+        n_rows = tape.geometry.n_rows
+        size = sums_size(n_products, self.hidden_size, n_rows, self._itemsize)
+        return self._no_sums if size == 0 else _buffers.empty((size,), self.dtype)
 
     def _report(self, team: np.ndarray, bounds: np.ndarray, patience: int) -> None:
         """Take note of how a team's call went, if there was a team."""
@@ -372,8 +373,8 @@ class Recurrence:
     def _worth(self, geometry: Geometry, n_threads: int) -> int:
         """Return ``n_threads``, or 1 where the work is too small to share."""
         few = geometry.batch < 2 * _SMALLEST_BLOCK
-        smallest = _SMALLEST_TEAM if few else _SMALLEST_PARALLEL
-        return n_threads if geometry.n_rows * self._terms_per_row > smallest else 1
+        alone = self._rows_alone_of_few if few else self._rows_alone
+        return n_threads if geometry.n_rows > alone else 1
 
     def _split(
         self, geometry: Geometry, n_threads: int
