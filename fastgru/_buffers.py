@@ -42,12 +42,17 @@ class _Lease:
             "version": 3,
         }
 
-    def __del__(self) -> None:
+    # Arrays may outlive this module's names, when the interpreter ends.
+    def __del__(
+        self,
+        waiting: dict[int, deque[_Block]] = _waiting,
+        most_waiting: int = _MOST_WAITING,
+    ) -> None:
         size = self._block.size
-        for waiting, blocks in list(_waiting.items()):
-            size += waiting * len(blocks)
-        if size <= _MOST_WAITING:
-            _waiting[self._block.size].append(self._block)
+        for waiting_size, blocks in list(waiting.items()):
+            size += waiting_size * len(blocks)
+        if size <= most_waiting:
+            waiting[self._block.size].append(self._block)
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
