@@ -36,6 +36,8 @@ from fastgru.kernels.products import (
     vectors_for,
 )
 from fastgru.kernels.simd import (
+    ALIGNMENT,
+    REGISTERS,
     beside,
     first_half,
     fma,
@@ -45,6 +47,7 @@ from fastgru.kernels.simd import (
     load_2_rows,
     load_4_rows,
     load_lanes,
+    prefetch_to_write,
     second_half,
     store,
     store_lanes,
@@ -58,6 +61,9 @@ from fastgru.kernels.tile import (
     tile_3,
     wide_tile,
 )
+
+
+_REGISTERS_PER_LINE = ALIGNMENT // REGISTERS.size
 
 
 @inline
@@ -239,6 +245,19 @@ def _finish_reset_after(
         )
 
 
+@inline
+def _fetch_records(rows, h_next, h_row, record, n_units):
+    """Fetch what a tile is going to write: new states and their records on the tape.
+
+    They are far apart, and the caches do not hold a long tape: without this, writing
+    them would wait for their lines.
+    """
+    for i in range(rows):
+        prefetch_to_write(h_next + i * h_row)
+        for gate in range(4):
+            prefetch_to_write(record + (i * 4 + gate) * n_units)
+
+
 @compiled_once
 def step_reset_after(
     rows: int,
@@ -359,6 +378,7 @@ def whole_step_reset_after(
     sums,
     tape,
     training: int,
+    fetches: int,
     begin: int,
     end: int,
 ):
@@ -366,6 +386,7 @@ def whole_step_reset_after(
 
     weights : as packed, of the inputs, the states and the biases
     sums : scratch, TILE_ROWS * 4 registers
+    fetches : whether, when training, h_next and the tape are to be fetched first
     """
     wide = lanes(h)
     recurrent = recurrent_weights(weights, n_inputs, n_units)
@@ -377,6 +398,15 @@ def whole_step_reset_after(
         for tile in range(n_tiles):
             i = part_start(rows, n_tiles, tile)
             height = part_start(rows, n_tiles, tile + 1) - i
+            place = i * h_row + unit
+            if fetches and vector % _REGISTERS_PER_LINE == 0:
+                _fetch_records(
+                    height,
+                    h_next + place,
+                    h_row,
+                    tape + i * 4 * n_units + unit,
+                    n_units,
+                )
             gates_tile(
                 height,
                 sums,
@@ -390,7 +420,6 @@ def whole_step_reset_after(
                 recurrent + unit * 3 * n_units,
                 n_seen,
             )
-            place = i * h_row + unit
             _finish_reset_after(
                 height,
                 sums + wide,

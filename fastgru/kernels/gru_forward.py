@@ -64,6 +64,11 @@ from fastgru.kernels.steps import (
 from fastgru.kernels.sync import meet_after, place_of, share_of
 
 
+# Units of all steps from which on the tape is fetched before it is written: 5 numbers of
+# each that no cache near a core holds until the next call.
+_MANY_STATES = 200_000
+
+
 @inline
 def _mask_states(seen, state, mask, share, steps, first, rows, n_units):
     """Write states as the products see them; without a mask they are there already."""
@@ -113,6 +118,7 @@ def _train_together(
 
     sums = scratch
     before = sums + max(TILE_ROWS * 4 * wide, rows * padded)
+    fetches = start(steps, steps.n_steps) * n_units > _MANY_STATES
     if reset_after:
         bias = biases(packed, n_inputs, n_units)
         prefill_bias_of_hn(before, before_row, rows_ahead, bias, n_units)
@@ -172,6 +178,7 @@ def _train_together(
                 sums,
                 record,
                 True,
+                fetches,
                 share.begin,
                 share.end,
             )

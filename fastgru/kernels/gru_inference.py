@@ -164,6 +164,7 @@ def _infer_together(
                 sums,
                 gates,
                 False,
+                False,
                 share.begin,
                 share.end,
             )

@@ -355,6 +355,17 @@ def emit_prefetch(builder, address, *, writes):
 
 
 @intrinsic
+def prefetch_to_write(typingctx, address):
+    """Ask for the cache line of an address, which is going to be written."""
+
+    def codegen(context, builder, sig, args):
+        emit_prefetch(builder, args[0], writes=True)
+        return context.get_dummy_value()
+
+    return types.void(address), codegen
+
+
+@intrinsic
 def prefetch(typingctx, address):
     """Ask for the cache line of an address, which may lie outside of any array."""
 
