@@ -62,7 +62,6 @@ from fastgru.kernels.tile import (
     wide_tile,
 )
 
-
 _REGISTERS_PER_LINE = ALIGNMENT // REGISTERS.size
 
 
@@ -254,8 +253,8 @@ def _fetch_records(rows, h_next, h_row, record, n_units):
     """
     for i in range(rows):
         prefetch_to_write(h_next + i * h_row)
-        for gate in range(4):
-            prefetch_to_write(record + (i * 4 + gate) * n_units)
+        for k in range(4 * i, 4 * i + 4):
+            prefetch_to_write(record + k * n_units)
 
 
 @compiled_once

@@ -63,9 +63,8 @@ from fastgru.kernels.steps import (
 )
 from fastgru.kernels.sync import meet_after, place_of, share_of
 
-
-# Units of all steps from which on the tape is fetched before it is written: 5 numbers of
-# each that no cache near a core holds until the next call.
+# Units of all steps from which on the tape is fetched before it is written: no cache
+# near a core holds so many until the next call, 5 numbers of each.
 _MANY_STATES = 200_000
 
 
