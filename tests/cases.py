@@ -373,7 +373,7 @@ def num_threads(n, *, in_teams=False):
         else:
             patch.setattr(recurrence, "_SMALLEST_TEAM", 0)
             patch.setattr(recurrence, "_SMALLEST_SHARE", 1)
-            patch.setattr(recurrence, "_HEAVIEST_BLOCK", 0)
+            patch.setattr(recurrence, "_HEAVIEST_SEQUENCE", 0)
             patch.setattr(recurrence, "_PATIENCE_PER_TERM", 0.2)
             patch.setattr(recurrence.TeamTrials, "wanted", lambda trials: True)
         try:

@@ -41,10 +41,11 @@ _SMALLEST_BLOCK = 4
 # of units below which a member has too little to do between meetings.
 _SMALLEST_TEAM = 2_000_000
 _SMALLEST_SHARE = 2
-# Bytes of weights read in a step above which a core's own cache no longer holds them:
-# then even many sequences, up to what a team takes at once, are for a team, each of
-# whose members reads only the weights of its own units.
-_HEAVIEST_BLOCK = 2**21
+# Bytes of weights for each sequence above which reading them takes a block longer than
+# multiplying them, where no core's own cache holds them: then even sequences enough for
+# blocks, up to what a team takes at once, are for a team, each of whose members reads
+# only the weights of its own units.
+_HEAVIEST_SEQUENCE = 100_000
 # Looks, of some 20 nanoseconds, that the first of a team spends on waiting for the
 # others: a quarter of the time that one thread would take alone.  Members that wait for
 # each other twice as long in all gain nothing by being two.
@@ -387,7 +388,8 @@ class Recurrence:
         blocks = max(1, min(n_threads, geometry.batch // _SMALLEST_BLOCK))
         units = REGISTERS.size // self._itemsize
         members = min(n_threads, self.hidden_size // (_SMALLEST_SHARE * units))
-        is_heavy = self._terms_per_row * self._itemsize > _HEAVIEST_BLOCK
+        heaviest = geometry.batch * _HEAVIEST_SEQUENCE
+        is_heavy = self._terms_per_row * self._itemsize > heaviest
         prefers_team = blocks == 1 or (is_heavy and geometry.batch <= ROWS_TOGETHER)
         may_team = prefers_team and members > 1 and geometry.batch > 0
         if may_team and self._team_trials.wanted():
