@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Numbers below which the system's own allocator is quick, and bytes that may wait.
-_FEWEST = 2**14
+# Bytes below which the system's own allocator is quick (glibc's takes them from memory
+# that it keeps), and bytes that may wait.
+_FEWEST = 2**17
 _MOST_WAITING = 2**29
 _ALIGNMENT = 64
 
@@ -57,10 +58,10 @@ class _Lease:
 
 def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """Return an array with any content."""
-    n_numbers = math.prod(shape)
-    if n_numbers < _FEWEST:
+    n_bytes = math.prod(shape) * dtype.itemsize
+    if n_bytes < _FEWEST:
         return np.empty(shape, dtype)
-    size = _rounded(n_numbers * dtype.itemsize)
+    size = _rounded(n_bytes)
     try:
         block = _waiting.setdefault(size, deque()).pop()
     except IndexError:
