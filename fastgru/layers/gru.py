@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from fastgru import _buffers, initializers
-from fastgru._threads import get_num_threads
 from fastgru.kernels.own_loops import KernelArrays, step_work_size
 from fastgru.layers._checks import (
     check_array,
@@ -283,9 +282,7 @@ class GRU(Layer):
         """
         rows, layout, states = self._check_call(x, h_0, lengths)
         output = layout.empty_rows(self._output_size, self.dtype)
-        h_n = self._stack.infer(
-            rows, layout.geometry, states, output, get_num_threads()
-        )
+        h_n = self._stack.infer(rows, layout.geometry, states, output, None)
         user_output = layout.to_user(output, self._output_size)
         return user_output, layout.states_to_user(h_n)
 
@@ -348,9 +345,7 @@ class GRU(Layer):
         output = None
         if not self._stack.shares_states(geometry):
             output = layout.empty_rows(self._output_size, self.dtype)
-        h_n, tape = self._stack.record(
-            rows, geometry, states, output, masks, get_num_threads()
-        )
+        h_n, tape = self._stack.record(rows, geometry, states, output, masks, None)
         if output is None:
             output = tape.last_states(self.hidden_size)
         output = layout.to_user(output, self._output_size)
@@ -535,9 +530,7 @@ class Pullback(SingleUse[StackTape]):
         self._use_tape_up()
         d_x = layout.empty_rows(layer.input_size, layer.dtype)
         gradients = layer._parameters.empty_like()
-        d_h_0 = layer._stack.back(
-            tape, gradients, rows, d_states, d_x, get_num_threads()
-        )
+        d_h_0 = layer._stack.back(tape, gradients, rows, d_states, d_x, None)
         return GRUGradients(
             layout.to_user(d_x, layer.input_size),
             layout.states_to_user(d_h_0),

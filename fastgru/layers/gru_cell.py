@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from fastgru import initializers
-from fastgru._threads import get_num_threads
 from fastgru.layers._checks import (
     check_array,
     check_dtype,
@@ -167,7 +166,7 @@ class GRUCell(Configured):
         """
         rows, states, geometry, shape = self._check_call(x, h)
         h_n = np.empty((geometry.batch, self.hidden_size), self.dtype)
-        self._recurrence.infer(rows, geometry, states, h_n, None, 0, get_num_threads())
+        self._recurrence.infer(rows, geometry, states, h_n, None, 0, None)
         return h_n.reshape(shape)
 
     def vjp(
@@ -201,9 +200,7 @@ class GRUCell(Configured):
         """
         rows, states, geometry, shape = self._check_call(x, h)
         h_n = np.empty((geometry.batch, self.hidden_size), self.dtype)
-        tape = self._recurrence.record(
-            rows, geometry, states, h_n, None, 0, None, get_num_threads()
-        )
+        tape = self._recurrence.record(rows, geometry, states, h_n, None, 0, None, None)
         return h_n.reshape(shape), CellPullback(self, tape, x.shape, shape)
 
     def _check_call(
@@ -275,9 +272,7 @@ class CellPullback(SingleUse[Tape]):
         d_before = np.empty_like(d_state)
         d_x = np.empty((len(d_state), cell.input_size), cell.dtype)
         gradients = cell._parameters.empty_like()
-        cell._recurrence.back(
-            tape, gradients, None, 0, d_state, d_before, d_x, get_num_threads()
-        )
+        cell._recurrence.back(tape, gradients, None, 0, d_state, d_before, d_x, None)
         return GRUCellGradients(
             d_x.reshape(self._x_shape), d_before.reshape(self._h_shape), gradients
         )

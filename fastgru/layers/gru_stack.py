@@ -120,7 +120,7 @@ class GRUStack:
         geometry: Geometry,
         h_0: np.ndarray | None,
         output: np.ndarray | None,
-        n_threads: int,
+        n_threads: int | None,
     ) -> np.ndarray:
         """Run all layers and keep nothing.
 
@@ -160,7 +160,7 @@ class GRUStack:
         h_0: np.ndarray | None,
         output: np.ndarray | None,
         masks: Masks | None,
-        n_threads: int,
+        n_threads: int | None,
     ) -> tuple[np.ndarray, StackTape]:
         """Run all layers and keep the tape; arguments as for ``infer``.
 
@@ -218,7 +218,7 @@ class GRUStack:
         d_output: np.ndarray | None,
         d_h_n: np.ndarray | None,
         d_x: np.ndarray | None,
-        n_threads: int,
+        n_threads: int | None,
     ) -> np.ndarray:
         """Take gradients back through all layers; the tape is used up.
 

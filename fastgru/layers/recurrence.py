@@ -15,7 +15,7 @@ import numpy as np
 
 from fastgru import _buffers, initializers
 from fastgru._checks import check_random_state
-from fastgru._threads import TeamTrials, parallel_region
+from fastgru._threads import TeamTrials, get_num_threads, parallel_region
 from fastgru.kernels.gru_backward import gru_backward, gru_backward_parallel
 from fastgru.kernels.gru_forward import gru_forward, gru_forward_parallel
 from fastgru.kernels.gru_inference import (
@@ -165,7 +165,7 @@ class Recurrence:
         h_n: np.ndarray,
         output: np.ndarray | None,
         column: int,
-        n_threads: int,
+        n_threads: int | None,
     ) -> None:
         """Run the layer and keep nothing.
 
@@ -175,6 +175,7 @@ class Recurrence:
         h_0 : (B, H) or None
         h_n : (B, H), written
         output : (rows, any), written from ``column`` on, or None
+        n_threads : at most so many; None means what ``get_num_threads`` says
         """
         if self.backwards:
             geometry = geometry.reversed()
@@ -220,7 +221,7 @@ class Recurrence:
         output: np.ndarray | None,
         column: int,
         mask: np.ndarray | None,
-        n_threads: int,
+        n_threads: int | None,
     ) -> Tape:
         """Run the layer and keep the tape; arguments as for ``infer``.
 
@@ -280,7 +281,7 @@ class Recurrence:
         d_h_n: np.ndarray | None,
         d_h_0: np.ndarray,
         d_x: np.ndarray | None,
-        n_threads: int,
+        n_threads: int | None,
         *,
         adds_d_x: bool = False,
     ) -> None:
@@ -371,11 +372,12 @@ class Recurrence:
     def _patience(self, geometry: Geometry) -> int:
         return int(geometry.n_rows * self._terms_per_row * _PATIENCE_PER_TERM)
 
-    def _worth(self, geometry: Geometry, n_threads: int) -> int:
-        """Return ``n_threads``, or 1 where the work is too small to share."""
+    def _worth(self, geometry: Geometry, n_threads: int | None) -> int:
+        """Return how many threads to use: 1 where the work is too small to share."""
         few = geometry.batch < 2 * _SMALLEST_BLOCK
-        alone = self._rows_alone_of_few if few else self._rows_alone
-        return n_threads if geometry.n_rows > alone else 1
+        if geometry.n_rows <= (self._rows_alone_of_few if few else self._rows_alone):
+            return 1
+        return get_num_threads() if n_threads is None else n_threads
 
     def _split(
         self, geometry: Geometry, n_threads: int
