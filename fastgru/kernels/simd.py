@@ -354,26 +354,22 @@ def emit_prefetch(builder, address, *, writes):
     builder.call(function, [builder.bitcast(address, byte), write, most_local, data])
 
 
-@intrinsic
-def prefetch_to_write(typingctx, address):
-    """Ask for the cache line of an address, which is going to be written."""
+def _make_prefetch(writes):
+    """Make what asks for the cache line of an address, which may lie anywhere."""
 
-    def codegen(context, builder, sig, args):
-        emit_prefetch(builder, args[0], writes=True)
-        return context.get_dummy_value()
+    @intrinsic
+    def prefetch(typingctx, address):
+        def codegen(context, builder, sig, args):
+            emit_prefetch(builder, args[0], writes=writes)
+            return context.get_dummy_value()
 
-    return types.void(address), codegen
+        return types.void(address), codegen
+
+    return prefetch
 
 
-@intrinsic
-def prefetch(typingctx, address):
-    """Ask for the cache line of an address, which may lie outside of any array."""
-
-    def codegen(context, builder, sig, args):
-        emit_prefetch(builder, args[0], writes=False)
-        return context.get_dummy_value()
-
-    return types.void(address), codegen
+prefetch = _make_prefetch(writes=False)
+prefetch_to_write = _make_prefetch(writes=True)
 
 
 def _first_lanes(builder, count, vector_type):

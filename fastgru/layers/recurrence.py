@@ -139,9 +139,6 @@ class Recurrence:
         self._terms_per_row = (
             3 * self.hidden_size * (self.input_size + self.hidden_size)
         )
-        # Steps, of all sequences, up to which one thread does them.
-        self._rows_alone = _SMALLEST_PARALLEL // self._terms_per_row
-        self._rows_alone_of_few = _SMALLEST_TEAM // self._terms_per_row
         self._no_sums = np.empty(0, self.dtype)
         # Numbers past the end of an array that is written in whole vectors.
         self._slack = REGISTERS.size // self._itemsize
@@ -375,7 +372,8 @@ class Recurrence:
     def _worth(self, geometry: Geometry, n_threads: int | None) -> int:
         """Return how many threads to use: 1 where the work is too small to share."""
         few = geometry.batch < 2 * _SMALLEST_BLOCK
-        if geometry.n_rows <= (self._rows_alone_of_few if few else self._rows_alone):
+        smallest = _SMALLEST_TEAM if few else _SMALLEST_PARALLEL
+        if geometry.n_rows * self._terms_per_row <= smallest:
             return 1
         return get_num_threads() if n_threads is None else n_threads
 

@@ -18,6 +18,7 @@ from cases import (
     run_inference,
     run_layer,
 )
+from fastgru.layers import recurrence
 
 N_PYTHON_THREADS = 8
 N_ROUNDS = 6
@@ -103,3 +104,28 @@ def test_cells_and_networks_may_be_shared_as_well():
         assert run(k) == expected[k]
 
     run_at_once(work)
+
+
+@pytest.mark.parametrize("in_teams", [False, True])
+def test_the_tests_share_work_however_small(monkeypatch, in_teams, two_threads):
+    """What tests compare with one thread does run on several, of layers made before."""
+    gru = fastgru.GRU(3, 32, random_state=0)
+    x = np.zeros((2, 8, 3), np.float32)
+    called = []
+    for name in (
+        "gru_inference_parallel",
+        "gru_forward_parallel",
+        "gru_backward_parallel",
+    ):
+        kernel = getattr(recurrence, name)
+
+        def run(*arguments, name=name, kernel=kernel):
+            called.append(name)
+            return kernel(*arguments)
+
+        monkeypatch.setattr(recurrence, name, run)
+    with num_threads(2, in_teams=in_teams):
+        gru(x)
+        output, _, pullback = gru.vjp(x)
+        pullback(np.ones_like(output))
+    assert len(called) == 3
