@@ -23,8 +23,6 @@ SOAK_ARGS ?=
 KILL_ARGS ?=
 FUZZ_ARGS ?=
 
-# Compiling, most of the time that tests take, keeps one core busy.
-TEST_PROCESSES ?= --numprocesses=2 --dist=worksteal
 BIN := .venv/bin
 OLDEST_BIN := .venv-oldest/bin
 PIP_INSTALL := -m pip install --disable-pip-version-check
@@ -41,12 +39,12 @@ demo: .venv/stamp-plot
 	$(BIN)/fastgru demo
 
 test: lint .venv/stamp-test
-	$(BIN)/python -m pytest $(TEST_PROCESSES) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 # A cache of its own: versions of Numba overwrite each other's.
 test-oldest: export NUMBA_CACHE_DIR = $(CURDIR)/.venv-oldest/numba-cache
 test-oldest: .venv-oldest/stamp-test
-	$(OLDEST_BIN)/python -m pytest $(TEST_PROCESSES) $(PYTEST_ARGS)
+	$(OLDEST_BIN)/python -m pytest $(PYTEST_ARGS)
 
 soak: .venv/stamp-test
 	$(BIN)/python tests/endurance/soak.py $(SOAK_ARGS)
