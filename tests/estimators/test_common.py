@@ -25,6 +25,7 @@ from children import run_python, start_python
 from fastgru import GRUClassifier, GRURegressor, GRUTransformer, SequenceScaler
 from fastgru.estimators import _running
 from fastgru.training.trainer import Trainer
+from messages import value_name
 from problems import (
     classifier,
     draw_classes,
@@ -147,7 +148,7 @@ def test_every_parameter_has_its_constraints(make):
         for name, values in wrong.items()
         for value in values
     ],
-    ids=str,
+    ids=value_name,
 )
 def test_a_wrong_parameter_of_one_estimator_is_named(make, name, value):
     estimator = make(**{name: value})

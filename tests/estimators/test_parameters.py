@@ -20,6 +20,7 @@ from fastgru import (
 )
 from fastgru.optimizers import SGD, Adam, AdamW, RMSprop
 from fastgru.training.trainer import Trainer
+from messages import value_name
 from problems import classifier, draw_classes, regressor, transformer
 from tolerances import assert_same_bits
 
@@ -498,7 +499,7 @@ def test_class_weight():
         ({"loss": "huber", "delta": 1e-3}, np.median),
         ({"loss": "huber", "delta": 1e3}, lambda y: y.mean()),
     ],
-    ids=str,
+    ids=value_name,
 )
 def test_losses_of_the_regressor(settings, expected):
     # Nothing to learn from the sequences: what is left is what the loss aims at.

@@ -7,7 +7,7 @@ import sklearn.utils
 import fastgru
 from cases import BOTH_DTYPES, assert_same_results, make_case, run_layer
 from fastgru._checks import check_random_state
-from messages import words
+from messages import value_name, words
 from tolerances import assert_same_bits
 
 
@@ -119,7 +119,7 @@ def test_a_seed_out_of_range_is_refused(random_state):
 
 
 @pytest.mark.parametrize(
-    "random_state", [1.5, "seed", True, np.random.default_rng(0)], ids=repr
+    "random_state", [1.5, "seed", True, np.random.default_rng(0)], ids=value_name
 )
 def test_what_is_no_random_state_is_refused(random_state):
     with pytest.raises(TypeError, match="random_state must be an int, a numpy"):
@@ -296,7 +296,7 @@ def test_bytes_in_the_other_order_are_refused(case):
             call()
 
 
-@pytest.mark.parametrize("x", [None, "text", {"a": 1}, object()], ids=str)
+@pytest.mark.parametrize("x", [None, "text", {"a": 1}, object()], ids=value_name)
 def test_what_is_no_array_is_refused(case, x):
     for call in call_both(case.gru, x):
         with pytest.raises((ValueError, TypeError)):
@@ -436,7 +436,7 @@ def test_a_wrong_cotangent_is_refused_and_the_pullback_stays_usable(
 
 
 @pytest.mark.parametrize("name", ["d_output", "d_h_n"])
-@pytest.mark.parametrize("wrong", ["text", object(), [1j]], ids=str)
+@pytest.mark.parametrize("wrong", ["text", object(), [1j]], ids=value_name)
 def test_a_cotangent_that_holds_no_numbers_is_refused(case, name, wrong):
     _, _, pullback = case.gru.vjp(case.x, case.h_0)
     arguments = {"d_output": case.d_output, "d_h_n": case.d_h_n}

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cases import num_threads, poisoned_memory
 from fastgru import GRU, Dense, Dropout, Embedding, Network, Pooling
-from messages import words
+from messages import value_name, words
 from networks import draw_inputs, make_network, pools
 from tolerances import assert_same_bits
 
@@ -278,7 +278,7 @@ def test_a_step_of_another_dtype_is_refused_and_changes_nothing(dtype):
     assert_step_is_refused("deep", 3, np.zeros((3, 3), dtype), ValueError, message)
 
 
-@pytest.mark.parametrize("wrong", [None, "text", object()], ids=str)
+@pytest.mark.parametrize("wrong", [None, "text", object()], ids=value_name)
 def test_a_step_that_holds_no_numbers_is_refused_and_changes_nothing(wrong):
     assert_step_is_refused("deep", 3, wrong, TypeError, "x_t")
 
