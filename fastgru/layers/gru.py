@@ -339,9 +339,7 @@ class GRU(Layer):
         """
         rows, layout, states = self._check_call(x, h_0, lengths)
         geometry = layout.geometry
-        masks = None
-        if dropout_seed is not None or sequence_ids is not None:
-            masks = check_masks(dropout_seed, sequence_ids, geometry.batch)
+        masks = check_masks(dropout_seed, sequence_ids, geometry.batch)
         output = None
         if not self._stack.shares_states(geometry):
             output = layout.empty_rows(self._output_size, self.dtype)

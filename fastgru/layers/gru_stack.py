@@ -168,6 +168,7 @@ class GRUStack:
         """
         h_n = self._empty_states(geometry)
         if self.n_states == 1:
+            # With few words, as in ``infer``.
             state = None if h_0 is None else h_0[0]
             mask = None if masks is None else self._recurrent_mask(masks, 0)
             only = self._first.record(
@@ -235,6 +236,7 @@ class GRUStack:
         """
         d_h_0 = self._empty_states(tape.geometry)
         if self.n_states == 1:
+            # With few words, as in ``infer``.
             d_state = None if d_h_n is None else d_h_n[0]
             self._first.back(
                 tape.tapes.pop()[0],
