@@ -17,6 +17,8 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+# Most tests keep one core busy.  Empty: all in one process.
+TEST_PROCESSES ?= --numprocesses=2 --dist=worksteal
 BENCH ?= .
 PEERS_ARGS ?=
 SOAK_ARGS ?=
@@ -39,12 +41,12 @@ demo: .venv/stamp-plot
 	$(BIN)/fastgru demo
 
 test: lint .venv/stamp-test
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(TEST_PROCESSES) $(PYTEST_ARGS)
 
 # A cache of its own: versions of Numba overwrite each other's.
 test-oldest: export NUMBA_CACHE_DIR = $(CURDIR)/.venv-oldest/numba-cache
 test-oldest: .venv-oldest/stamp-test
-	$(OLDEST_BIN)/python -m pytest $(PYTEST_ARGS)
+	$(OLDEST_BIN)/python -m pytest $(TEST_PROCESSES) $(PYTEST_ARGS)
 
 soak: .venv/stamp-test
 	$(BIN)/python tests/endurance/soak.py $(SOAK_ARGS)
