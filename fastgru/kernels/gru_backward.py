@@ -65,7 +65,7 @@ from fastgru.kernels.steps import (
     user_row,
 )
 from fastgru.kernels.sync import meet_after, place_of, share_of
-from fastgru.kernels.weight_gradients import weight_gradient_share
+from fastgru.kernels.weight_gradients import add_up_groups, weight_gradient_share
 
 # -- the reversed time loop ------------------------------------------------------------
 
@@ -446,6 +446,7 @@ def gru_backward(
         geometry,
         0,
         1,
+        1,
         reset_after,
     )
     if is_one_hot(n_columns, n_inputs):
@@ -473,6 +474,7 @@ def gru_backward_parallel(
     geometry,
     bounds,
     n_workers,
+    row_parts,
     reset_after,
     team,
     patience,
@@ -534,8 +536,22 @@ def gru_backward_parallel(
             geometry,
             worker,
             n_workers,
+            row_parts,
             reset_after,
         )
+    if row_parts > 1:
+        for index in prange(n_workers):
+            add_up_groups(
+                gradient,
+                n_inputs,
+                d_h_0.shape[1],
+                n_columns,
+                sums,
+                n_rows,
+                np.int64(index),
+                n_workers,
+                reset_after,
+            )
     if is_one_hot(n_columns, n_inputs):
         inputs = inputs_of(tape, geometry, n_columns)
         places, starts = sort_by_feature(inputs, n_inputs, n_rows)

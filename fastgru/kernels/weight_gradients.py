@@ -1,9 +1,13 @@
 """The gradients of the weights and biases, from a tape that holds the gates' gradients.
 
-Each thread owns some tiles of the result and sums over all packed rows: no atomics, no
-partial copies, the same bits for any number of threads.  Long sums lose digits, so they
-are cut: ``TERMS`` rows are added up from zero, ``_BLOCKS`` such sums likewise, and of
-those the total is compensated for what rounding cuts off.
+Each thread owns some tiles of the result and sums over all packed rows: no atomics, the
+same bits for any number of threads.  Long sums lose digits, so they are cut: ``TERMS``
+rows are added up from zero, ``_BLOCKS`` such sums likewise, a group, and of those the
+total is compensated for what rounding cuts off.
+
+A small result has too few tiles for many threads, and each of them would read the tape
+of all the others.  Then the rows are cut as well, between groups, whose sums are kept
+until all are there and added up in the same order as ever.
 """
 
 import numpy as np
@@ -14,6 +18,7 @@ from fastgru.kernels.products import (
     TERMS,
     copy_row,
     end_panel,
+    fill,
     fold_row,
     pack_terms,
     panel_size,
@@ -27,6 +32,7 @@ from fastgru.kernels.products import (
 from fastgru.kernels.simd import (
     ALIGNMENT,
     REGISTERS,
+    TILE_ROWS,
     TILE_VECTORS,
     aligned,
     lanes,
@@ -36,6 +42,8 @@ from fastgru.kernels.simd import (
 from fastgru.kernels.steps import is_uniform, read_steps, start
 
 _BLOCKS = 16
+# Shares of the result for each thread below which the rows are cut, too.
+_FEWEST_SHARES = 4
 
 
 @inline
@@ -82,6 +90,14 @@ def _panel_sums_size(n_inputs, n_units, address):
     return (max(n_inputs, n_units) + 1) * TILE_VECTORS * lanes(address)
 
 
+@inline
+def _row_of_sums(n_units, address):
+    """Return where a row's candidate begins, if summed apart, and the row's size."""
+    wide = lanes(address)
+    candidate_begin = vectors_for(2 * n_units, address) * wide
+    return candidate_begin, candidate_begin + vectors_for(n_units, address) * wide
+
+
 @helper
 def _share_of_product(
     gradient,
@@ -104,6 +120,7 @@ def _share_of_product(
     distance,
     block,
     n_blocks,
+    keeps_groups,
 ):
     """Add one block of terms to some tiles of one weight's gradient.
 
@@ -114,13 +131,15 @@ def _share_of_product(
     stand there side by side; else panel_sums does, one panel at a time, which stays in
     the cache.  Totals of ``_BLOCKS`` sums, if there are more blocks, stand ``distance``
     numbers behind the sums, and twice that far what rounding cut off of them.  After
-    the last block the numbers are copied to where they belong.
+    the last block the numbers are copied to where they belong.  With ``keeps_groups``
+    neither is done: sums are those of the block's group.
     """
     wide = lanes(panel)
     n_vectors = vectors_for(n_columns, panel)
     n_tiles = tiles_for(n_rows)
-    adds, is_last = block % _BLOCKS > 0, block == n_blocks - 1
-    folds = n_blocks > _BLOCKS and (is_last or block % _BLOCKS == _BLOCKS - 1)
+    adds, is_last = block % _BLOCKS > 0, block == n_blocks - 1 and not keeps_groups
+    ends_group = is_last or block % _BLOCKS == _BLOCKS - 1
+    folds = n_blocks > _BLOCKS and ends_group and not keeps_groups
     for p in range(share_begin // n_tiles, panels_for(n_vectors)):
         tile_begin = max(0, share_begin - p * n_tiles)
         tile_end = min(n_tiles, share_end - p * n_tiles)
@@ -197,6 +216,7 @@ def _weight_gradient_share(
     n_rows,
     worker,
     n_workers,
+    row_parts,
     reset_after,
     work,
 ):
@@ -205,7 +225,8 @@ def _weight_gradient_share(
     seen : previous states as the recurrent products saw them
     sums : scratch of all workers of ``sums_size`` numbers: (I + 1) + (H + 1) rows for
         the two weights and their biases; so many again for totals and for what rounding
-        cut off of those, if there are blocks enough
+        cut off of those, if there are blocks enough, or for each further group
+    row_parts : parts of the rows, each of which some of the workers share
     work : scratch of this worker: a panel of terms, the sums of one, and previous
         states gathered when lengths differ
     """
@@ -216,13 +237,11 @@ def _weight_gradient_share(
     wants_bias = gradient.size > 3 * n_units * (n_inputs + n_units)
     tape = pointer(tape_array)
     panel = aligned(pointer(work))
-    wide = lanes(panel)
     panel_sums = panel + panel_size(panel)
     # Rows of the input weights that are products here; see ``one_hot`` for the others.
     n_products = 0 if is_one_hot(n_columns, n_inputs) else n_inputs
     gathered = panel_sums + _panel_sums_size(n_products, n_units, panel)
-    candidate_begin = vectors_for(2 * n_units, panel) * wide
-    sums_row = candidate_begin + vectors_for(n_units, panel) * wide
+    candidate_begin, sums_row = _row_of_sums(n_units, panel)
     input_sums = aligned(pointer(sums_array))
     recurrent_sums = input_sums + (n_products + 1) * sums_row
     distance = (n_products + n_units + 2) * sums_row
@@ -238,21 +257,31 @@ def _weight_gradient_share(
     n_shares = both_shares
     if not reset_after:
         n_shares += panels_for(vectors_for(n_candidate, panel)) * tiles_for(n_units)
-    begin = part_start(n_shares, n_workers, worker)
-    end = part_start(n_shares, n_workers, worker + 1)
+    part = 0
+    while worker >= part_start(n_workers, row_parts, part + 1):
+        part += 1
+    first_worker = part_start(n_workers, row_parts, part)
+    n_together = part_start(n_workers, row_parts, part + 1) - first_worker
+    begin = part_start(n_shares, n_together, worker - first_worker)
+    end = part_start(n_shares, n_together, worker - first_worker + 1)
 
     n_blocks = (n_rows + TERMS - 1) // TERMS
+    n_groups = (n_blocks + _BLOCKS - 1) // _BLOCKS
+    keeps_groups = row_parts > 1
+    first_row = part_start(n_groups, row_parts, part) * _BLOCKS * TERMS
+    last_row = part_start(n_groups, row_parts, part + 1) * _BLOCKS * TERMS
     end_panel(panel)
     t = 0
-    for row in range(0, n_rows, TERMS):
+    for row in range(first_row, min(last_row, n_rows), TERMS):
         n_terms = min(TERMS, n_rows - row)
         record = tape + row * 4 * n_units
+        table = row // (_BLOCKS * TERMS) * distance if keeps_groups else 0
         if begin < input_share:
             _share_of_product(
                 d_weight_ih,
                 d_bias_ih,
                 wants_bias,
-                input_sums,
+                input_sums + table,
                 sums_row,
                 pointer(inputs) + row * n_products,
                 n_products,
@@ -269,6 +298,7 @@ def _weight_gradient_share(
                 distance,
                 row // TERMS,
                 n_blocks,
+                keeps_groups,
             )
         if begin < both_shares and end > input_share:
             previous = pointer(seen) + row * n_units
@@ -281,7 +311,7 @@ def _weight_gradient_share(
                 d_weight_hh,
                 d_bias_hh,
                 wants_bias,
-                recurrent_sums,
+                recurrent_sums + table,
                 sums_row,
                 previous,
                 n_units,
@@ -298,13 +328,14 @@ def _weight_gradient_share(
                 distance,
                 row // TERMS,
                 n_blocks,
+                keeps_groups,
             )
         if end > both_shares:
             _share_of_product(
                 d_weight_hh,
                 d_bias_hh,
                 wants_bias,
-                recurrent_sums + candidate_begin,
+                recurrent_sums + table + candidate_begin,
                 sums_row,
                 record,
                 4 * n_units,
@@ -321,6 +352,7 @@ def _weight_gradient_share(
                 distance,
                 row // TERMS,
                 n_blocks,
+                keeps_groups,
             )
 
 
@@ -337,9 +369,14 @@ def weight_gradient_share(
     geometry: Indices,
     worker: int,
     n_workers: int,
+    row_parts: int,
     reset_after: int,
 ):
-    """Compute one worker's share of the gradients of the weights and biases."""
+    """Compute one worker's share of the gradients of the weights and biases.
+
+    row_parts : parts into which the rows are cut; if several, the sums are only kept,
+        for ``add_up_groups``
+    """
     steps = read_steps(geometry)
     n_rows = start(steps, steps.n_steps)
     gathered = 0 if is_uniform(steps) else TERMS * n_units
@@ -361,16 +398,89 @@ def weight_gradient_share(
         n_rows,
         worker,
         n_workers,
+        row_parts,
         reset_after,
         work,
     )
 
 
-def sums_size(input_size: int, hidden_size: int, n_rows: int, itemsize: int) -> int:
+@thread_work
+def add_up_groups(
+    gradient: Line,
+    n_inputs: int,
+    n_units: int,
+    n_columns: int,
+    sums: Line,
+    n_rows: int,
+    worker: int,
+    n_workers: int,
+    reset_after: int,
+):
+    """Add up the sums kept of groups: one worker's rows of both gradients."""
+    n_products = 0 if is_one_hot(n_columns, n_inputs) else n_inputs
+    table = aligned(pointer(sums))
+    wide = lanes(table)
+    candidate_begin, sums_row = _row_of_sums(n_units, table)
+    n_table_rows = n_products + n_units + 2
+    n_groups = (n_rows + _BLOCKS * TERMS - 1) // (_BLOCKS * TERMS)
+    wants_bias = gradient.size > 3 * n_units * (n_inputs + n_units)
+    lost_array = np.empty(sums_row + slack(table), gradient.dtype)
+    lost = aligned(pointer(lost_array))
+    begin = part_start(n_table_rows, n_workers, worker)
+    end = part_start(n_table_rows, n_workers, worker + 1)
+    for row in range(begin, end):
+        is_input = row <= n_products
+        is_bias = row == n_products or row == n_table_rows - 1
+        has_sums = not is_bias or (wants_bias and not (is_input and n_products == 0))
+        if not has_sums:
+            continue
+        size = sums_row
+        if is_input or reset_after:
+            size = vectors_for(3 * n_units, table) * wide
+        fill(lost, 0.0, size)
+        total = table + row * sums_row
+        for group in range(1, n_groups):
+            group_sums = total + group * n_table_rows * sums_row
+            fold_row(total, lost, group_sums, size, True)
+        place = row if is_input else row - n_products - 1 + n_inputs
+        if is_bias:
+            place = n_inputs + n_units + (0 if is_input else 1)
+        target = pointer(gradient) + place * 3 * n_units
+        if is_input:
+            _copy_columns(target, total, n_units, 4 * n_units, n_units)
+        elif reset_after:
+            _copy_columns(target, total, 0, 3 * n_units, n_units)
+        else:
+            _copy_columns(target, total, n_units, 3 * n_units, n_units)
+            candidate = total + candidate_begin
+            _copy_columns(target, candidate, 3 * n_units, 4 * n_units, n_units)
+
+
+def count_row_parts(
+    input_size: int,
+    hidden_size: int,
+    n_rows: int,
+    itemsize: int,
+    n_workers: int,
+) -> int:
+    """Return into how many parts to cut the rows: 1 if the result has tiles enough."""
+    wide = REGISTERS.size // itemsize
+    panels = -(-3 * hidden_size // (TILE_VECTORS * wide))
+    tiles = -(-input_size // TILE_ROWS) + -(-hidden_size // TILE_ROWS)
+    parts = -(-n_workers * _FEWEST_SHARES // (panels * tiles))
+    n_groups = -(-n_rows // (TERMS * _BLOCKS))
+    return min(parts, n_groups, n_workers)
+
+
+def sums_size(
+    input_size: int, hidden_size: int, n_rows: int, itemsize: int, row_parts: int
+) -> int:
     """Return how many numbers of scratch the sums of the weights' gradients take."""
     if n_rows <= TERMS:
         return 0
     wide = REGISTERS.size // itemsize
     row = (-(-2 * hidden_size // wide) + -(-hidden_size // wide)) * wide
-    tables = 3 if n_rows > _BLOCKS * TERMS else 1
+    n_groups = -(-n_rows // (TERMS * _BLOCKS))
+    # Of each group; or of the running one, the totals, and what those lost.
+    tables = n_groups if row_parts > 1 or n_groups == 1 else 3
     return tables * (input_size + hidden_size + 2) * row + ALIGNMENT // itemsize

@@ -27,7 +27,7 @@ from fastgru.kernels.gru_states import ROWS_TOGETHER
 from fastgru.kernels.packing import aligned_zeros, pack_gru, packed_size
 from fastgru.kernels.simd import REGISTERS
 from fastgru.kernels.sync import TEAM_SIZE, was_held_up
-from fastgru.kernels.weight_gradients import sums_size
+from fastgru.kernels.weight_gradients import count_row_parts, sums_size
 from fastgru.layers.geometry import Geometry
 from fastgru.parameters import ParameterSet
 
@@ -321,30 +321,41 @@ class Recurrence:
             tape.mask,
             self._packed,
             tape.n_columns,
-            self._empty_sums(tape),
-            geometry.table,
         )
-        n_threads = self._worth(geometry, n_threads)
-        if n_threads == 1:
-            gru_backward(*arguments, self.reset_after)
-            return
-        with parallel_region(n_threads) as granted:
-            if granted == 1:
-                gru_backward(*arguments, self.reset_after)
-            else:
-                bounds, team = self._split(geometry, granted)
-                patience = self._patience(geometry)
-                gru_backward_parallel(
-                    *arguments, bounds, granted, self.reset_after, team, patience
-                )
-                self._report(team, bounds, patience)
-
-    def _empty_sums(self, tape: Tape) -> np.ndarray:
-        """Allocate scratch for the sums of the weights' gradients, if they need it."""
         # Without products of the inputs there is nothing to sum for them.
         n_products = self.input_size if tape.n_columns == self.input_size else 0
-        n_rows = tape.geometry.n_rows
-        size = sums_size(n_products, self.hidden_size, n_rows, self._itemsize)
+        sizes = n_products, self.hidden_size, geometry.n_rows, self._itemsize
+        n_threads = self._worth(geometry, n_threads)
+        if n_threads == 1:
+            sums = self._empty_sums(sizes, 1)
+            gru_backward(*arguments, sums, geometry.table, self.reset_after)
+            return
+        with parallel_region(n_threads) as granted:
+            row_parts = count_row_parts(*sizes, granted)
+            sums = self._empty_sums(sizes, row_parts)
+            if granted == 1:
+                gru_backward(*arguments, sums, geometry.table, self.reset_after)
+                return
+            bounds, team = self._split(geometry, granted)
+            patience = self._patience(geometry)
+            gru_backward_parallel(
+                *arguments,
+                sums,
+                geometry.table,
+                bounds,
+                granted,
+                row_parts,
+                self.reset_after,
+                team,
+                patience,
+            )
+            self._report(team, bounds, patience)
+
+    def _empty_sums(
+        self, sizes: tuple[int, int, int, int], row_parts: int
+    ) -> np.ndarray:
+        """Allocate scratch for the sums of the weights' gradients, if they need it."""
+        size = sums_size(*sizes, row_parts)
         return self._no_sums if size == 0 else _buffers.empty((size,), self.dtype)
 
     def _report(self, team: np.ndarray, bounds: np.ndarray, patience: int) -> None:

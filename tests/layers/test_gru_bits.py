@@ -32,6 +32,8 @@ from cases import (
     valid_steps,
 )
 from children import PACKAGE, run_python
+from fastgru.kernels.weight_gradients import count_row_parts
+from fastgru.layers import recurrence
 from tolerances import assert_same_bits
 
 # Enough work for each of two threads, in as many different cuts.
@@ -156,6 +158,31 @@ def test_results_do_not_depend_on_the_number_of_threads(
 @pytest.mark.usefixtures("two_threads")
 def test_results_do_not_depend_on_the_number_of_threads_anywhere(case):
     assert_threads_do_not_matter(case)
+
+
+@BOTH_CELLS
+@BOTH_DTYPES
+@LENGTHS
+@pytest.mark.parametrize(
+    "kind",
+    [{}, STACKS["3 layers without bias"], STACKS["dropout"]],
+    ids=["layer", "no bias", "dropout"],
+)
+@pytest.mark.usefixtures("two_threads")
+def test_threads_that_share_rows_give_the_same_sums(
+    kind, lengths, dtype, reset_after, monkeypatch
+):
+    # Weights too few to be shared by threads, and rows of more than one group of sums.
+    counted = []
+
+    def count(*arguments):
+        counted.append(count_row_parts(*arguments))
+        return counted[-1]
+
+    monkeypatch.setattr(recurrence, "count_row_parts", count)
+    options = {"lengths": lengths, "dtype": dtype, "reset_after": reset_after}
+    assert_threads_do_not_matter(make_case((130, 100, 3, 5), **options, **kind))
+    assert 2 in counted
 
 
 @pytest.mark.usefixtures("two_threads")

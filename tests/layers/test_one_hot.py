@@ -73,9 +73,16 @@ def test_tokens_give_the_bits_of_their_features(
 
 
 @pytest.mark.parametrize("reset_after", [True, False])
-def test_gradients_are_the_same_bits_for_any_number_of_threads(reset_after):
-    by_token, _ = make(11, 24, reset_after=reset_after)
-    tokens, _, lengths = draw(11, 60, 30)  # several blocks of 256 steps
+@pytest.mark.parametrize(
+    "hidden_size, n_steps, batch",
+    [(24, 60, 30), (5, 130, 100)],
+    ids=["several blocks of 256 rows", "so many that threads share the rows"],
+)
+def test_gradients_are_the_same_bits_for_any_number_of_threads(
+    hidden_size, n_steps, batch, reset_after
+):
+    by_token, _ = make(11, hidden_size, reset_after=reset_after)
+    tokens, _, lengths = draw(11, n_steps, batch)
     found = []
     for n_threads in (1, fastgru.get_num_threads()):
         with mock.patch.multiple(recurrence, **SHARED), num_threads(n_threads):
