@@ -446,7 +446,7 @@ def gru_backward(
         geometry,
         0,
         1,
-        1,
+        False,
         reset_after,
     )
     if is_one_hot(n_columns, n_inputs):
@@ -474,7 +474,7 @@ def gru_backward_parallel(
     geometry,
     bounds,
     n_workers,
-    row_parts,
+    keeps_groups,
     reset_after,
     team,
     patience,
@@ -536,10 +536,10 @@ def gru_backward_parallel(
             geometry,
             worker,
             n_workers,
-            row_parts,
+            keeps_groups,
             reset_after,
         )
-    if row_parts > 1:
+    if keeps_groups:
         for index in prange(n_workers):
             add_up_groups(
                 gradient,

@@ -5,9 +5,9 @@ same bits for any number of threads.  Long sums lose digits, so they are cut: ``
 rows are added up from zero, ``_BLOCKS`` such sums likewise, a group, and of those the
 total is compensated for what rounding cuts off.
 
-A small result has too few tiles for many threads, and each of them would read the tape
-of all the others.  Then the rows are cut as well, between groups, whose sums are kept
-until all are there and added up in the same order as ever.
+Then each thread reads all of the tape, most of which others have just written.  Where
+the weights are few, the threads share the rows as well, cut between groups, whose sums
+are kept until all are there and added up in the same order as ever.
 """
 
 import numpy as np
@@ -32,7 +32,6 @@ from fastgru.kernels.products import (
 from fastgru.kernels.simd import (
     ALIGNMENT,
     REGISTERS,
-    TILE_ROWS,
     TILE_VECTORS,
     aligned,
     lanes,
@@ -42,8 +41,9 @@ from fastgru.kernels.simd import (
 from fastgru.kernels.steps import is_uniform, read_steps, start
 
 _BLOCKS = 16
-# Shares of the result for each thread below which the rows are cut, too.
-_FEWEST_SHARES = 4
+_GROUP = _BLOCKS * TERMS  # rows
+# Bytes of a group's sums up to which they are kept: about what a core's own cache holds.
+_LARGEST_KEPT = 2**20
 
 
 @inline
@@ -96,6 +96,29 @@ def _row_of_sums(n_units, address):
     wide = lanes(address)
     candidate_begin = vectors_for(2 * n_units, address) * wide
     return candidate_begin, candidate_begin + vectors_for(n_units, address) * wide
+
+
+@inline
+def _count_shares(n_products, n_units, reset_after, address):
+    """Count the tiles of the results: those of the input side, of that and h, of all.
+
+    With reset_after the recurrent side is one product, of [n'r r' z'] with h; otherwise
+    it is two, of [r' z'] with h and of n' with r * h, which the tape kept.
+    """
+    tiles = tiles_for(n_units)
+    panels, candidate_panels = panels_for(vectors_for(3 * n_units, address)), 0
+    if not reset_after:
+        panels = panels_for(vectors_for(2 * n_units, address))
+        candidate_panels = panels_for(vectors_for(n_units, address))
+    inputs = panels_for(vectors_for(3 * n_units, address)) * tiles_for(n_products)
+    both = inputs + panels * tiles
+    return inputs, both, both + candidate_panels * tiles
+
+
+@inline
+def _share_at(position, n_rows, n_shares):
+    """Return the share at a position; the last one's is the end of all."""
+    return max(0, min(n_shares, position // n_rows))
 
 
 @helper
@@ -203,7 +226,7 @@ def _share_of_product(
 
 
 @helper
-def _weight_gradient_share(
+def _sum_over_rows(
     gradient,
     n_inputs,
     n_units,
@@ -214,19 +237,21 @@ def _weight_gradient_share(
     sums_array,
     steps,
     n_rows,
-    worker,
-    n_workers,
-    row_parts,
+    first_row,
+    last_row,
+    begin,
+    end,
+    keeps_groups,
     reset_after,
     work,
 ):
-    """Compute one worker's share of the gradients of the weights and biases.
+    """Sum over some rows for shares begin to end - 1, as ``_count_shares`` counts them.
 
     seen : previous states as the recurrent products saw them
     sums : scratch of all workers of ``sums_size`` numbers: (I + 1) + (H + 1) rows for
         the two weights and their biases; so many again for totals and for what rounding
         cut off of those, if there are blocks enough, or for each further group
-    row_parts : parts of the rows, each of which some of the workers share
+    keeps_groups : whether the rows are those of one group, whose sums are only kept
     work : scratch of this worker: a panel of terms, the sums of one, and previous
         states gathered when lengths differ
     """
@@ -242,46 +267,28 @@ def _weight_gradient_share(
     n_products = 0 if is_one_hot(n_columns, n_inputs) else n_inputs
     gathered = panel_sums + _panel_sums_size(n_products, n_units, panel)
     candidate_begin, sums_row = _row_of_sums(n_units, panel)
-    input_sums = aligned(pointer(sums_array))
-    recurrent_sums = input_sums + (n_products + 1) * sums_row
     distance = (n_products + n_units + 2) * sums_row
+    input_sums = aligned(pointer(sums_array))
+    if keeps_groups:
+        input_sums = input_sums + first_row // _GROUP * distance
+    recurrent_sums = input_sums + (n_products + 1) * sums_row
 
-    # With reset_after the recurrent side is one product, of [n'r r' z'] with h;
-    # otherwise it is two, of [r' z'] with h and of n' with r * h, which the tape kept.
     column, n_columns, n_candidate = 0, 3 * n_units, 0
     if not reset_after:
         column, n_columns, n_candidate = n_units, 2 * n_units, n_units
-    input_share = panels_for(vectors_for(3 * n_units, panel)) * tiles_for(n_products)
-    recurrent_share = panels_for(vectors_for(n_columns, panel)) * tiles_for(n_units)
-    both_shares = input_share + recurrent_share
-    n_shares = both_shares
-    if not reset_after:
-        n_shares += panels_for(vectors_for(n_candidate, panel)) * tiles_for(n_units)
-    part = 0
-    while worker >= part_start(n_workers, row_parts, part + 1):
-        part += 1
-    first_worker = part_start(n_workers, row_parts, part)
-    n_together = part_start(n_workers, row_parts, part + 1) - first_worker
-    begin = part_start(n_shares, n_together, worker - first_worker)
-    end = part_start(n_shares, n_together, worker - first_worker + 1)
-
+    input_share, both_shares, _ = _count_shares(n_products, n_units, reset_after, panel)
     n_blocks = (n_rows + TERMS - 1) // TERMS
-    n_groups = (n_blocks + _BLOCKS - 1) // _BLOCKS
-    keeps_groups = row_parts > 1
-    first_row = part_start(n_groups, row_parts, part) * _BLOCKS * TERMS
-    last_row = part_start(n_groups, row_parts, part + 1) * _BLOCKS * TERMS
     end_panel(panel)
     t = 0
-    for row in range(first_row, min(last_row, n_rows), TERMS):
-        n_terms = min(TERMS, n_rows - row)
+    for row in range(first_row, last_row, TERMS):
+        n_terms = min(TERMS, last_row - row)
         record = tape + row * 4 * n_units
-        table = row // (_BLOCKS * TERMS) * distance if keeps_groups else 0
         if begin < input_share:
             _share_of_product(
                 d_weight_ih,
                 d_bias_ih,
                 wants_bias,
-                input_sums + table,
+                input_sums,
                 sums_row,
                 pointer(inputs) + row * n_products,
                 n_products,
@@ -311,7 +318,7 @@ def _weight_gradient_share(
                 d_weight_hh,
                 d_bias_hh,
                 wants_bias,
-                recurrent_sums + table,
+                recurrent_sums,
                 sums_row,
                 previous,
                 n_units,
@@ -335,7 +342,7 @@ def _weight_gradient_share(
                 d_weight_hh,
                 d_bias_hh,
                 wants_bias,
-                recurrent_sums + table + candidate_begin,
+                recurrent_sums + candidate_begin,
                 sums_row,
                 record,
                 4 * n_units,
@@ -369,13 +376,14 @@ def weight_gradient_share(
     geometry: Indices,
     worker: int,
     n_workers: int,
-    row_parts: int,
+    keeps_groups: int,
     reset_after: int,
 ):
     """Compute one worker's share of the gradients of the weights and biases.
 
-    row_parts : parts into which the rows are cut; if several, the sums are only kept,
-        for ``add_up_groups``
+    Each worker gets as much of the rows times the tiles of the results as any other:
+    some of the tiles, or with ``keeps_groups`` all those of some groups and some of the
+    first and the last; then sums are only kept, for ``add_up_groups``.
     """
     steps = read_steps(geometry)
     n_rows = start(steps, steps.n_steps)
@@ -385,23 +393,34 @@ def weight_gradient_share(
     panels += _panel_sums_size(n_products, n_units, pointer(tape))
     size = panels + gathered + slack(pointer(tape))
     work = np.empty(size, tape.dtype)
-    _weight_gradient_share(
-        gradient,
-        n_inputs,
-        n_units,
-        tape,
-        seen,
-        inputs,
-        n_columns,
-        sums,
-        steps,
-        n_rows,
-        worker,
-        n_workers,
-        row_parts,
-        reset_after,
-        work,
-    )
+    _, _, n_shares = _count_shares(n_products, n_units, reset_after, pointer(tape))
+    rows_at_once = _GROUP if keeps_groups else n_rows
+    begin = part_start(n_rows * n_shares, n_workers, worker)
+    end = part_start(n_rows * n_shares, n_workers, worker + 1)
+    for first_row in range(0, n_rows, rows_at_once):
+        rows = min(rows_at_once, n_rows - first_row)
+        share_begin = _share_at(begin - first_row * n_shares, rows, n_shares)
+        share_end = _share_at(end - first_row * n_shares, rows, n_shares)
+        if share_begin < share_end:
+            _sum_over_rows(
+                gradient,
+                n_inputs,
+                n_units,
+                tape,
+                seen,
+                inputs,
+                n_columns,
+                sums,
+                steps,
+                n_rows,
+                first_row,
+                first_row + rows,
+                share_begin,
+                share_end,
+                keeps_groups,
+                reset_after,
+                work,
+            )
 
 
 @thread_work
@@ -422,7 +441,7 @@ def add_up_groups(
     wide = lanes(table)
     candidate_begin, sums_row = _row_of_sums(n_units, table)
     n_table_rows = n_products + n_units + 2
-    n_groups = (n_rows + _BLOCKS * TERMS - 1) // (_BLOCKS * TERMS)
+    n_groups = (n_rows + _GROUP - 1) // _GROUP
     wants_bias = gradient.size > 3 * n_units * (n_inputs + n_units)
     lost_array = np.empty(sums_row + slack(table), gradient.dtype)
     lost = aligned(pointer(lost_array))
@@ -456,31 +475,34 @@ def add_up_groups(
             _copy_columns(target, candidate, 3 * n_units, 4 * n_units, n_units)
 
 
-def count_row_parts(
+def worth_keeping(
+    input_size: int, hidden_size: int, n_rows: int, itemsize: int
+) -> bool:
+    """Whether threads share the rows, too, and keep the sums of each group."""
+    table = _table_size(input_size, hidden_size, itemsize)
+    return n_rows > _GROUP and table * itemsize <= _LARGEST_KEPT
+
+
+def sums_size(
     input_size: int,
     hidden_size: int,
     n_rows: int,
     itemsize: int,
-    n_workers: int,
-) -> int:
-    """Return into how many parts to cut the rows: 1 if the result has tiles enough."""
-    wide = REGISTERS.size // itemsize
-    panels = -(-3 * hidden_size // (TILE_VECTORS * wide))
-    tiles = -(-input_size // TILE_ROWS) + -(-hidden_size // TILE_ROWS)
-    parts = -(-n_workers * _FEWEST_SHARES // (panels * tiles))
-    n_groups = -(-n_rows // (TERMS * _BLOCKS))
-    return min(parts, n_groups, n_workers)
-
-
-def sums_size(
-    input_size: int, hidden_size: int, n_rows: int, itemsize: int, row_parts: int
+    *,
+    keeps_groups: bool,
 ) -> int:
     """Return how many numbers of scratch the sums of the weights' gradients take."""
     if n_rows <= TERMS:
         return 0
+    n_groups = -(-n_rows // _GROUP)
+    # Of each group; or of the running one, the totals, and what those lost.
+    n_tables = n_groups if keeps_groups or n_groups == 1 else 3
+    table = _table_size(input_size, hidden_size, itemsize)
+    return n_tables * table + ALIGNMENT // itemsize
+
+
+def _table_size(input_size: int, hidden_size: int, itemsize: int) -> int:
+    """Return how many numbers the sums of one group take."""
     wide = REGISTERS.size // itemsize
     row = (-(-2 * hidden_size // wide) + -(-hidden_size // wide)) * wide
-    n_groups = -(-n_rows // (TERMS * _BLOCKS))
-    # Of each group; or of the running one, the totals, and what those lost.
-    tables = n_groups if row_parts > 1 or n_groups == 1 else 3
-    return tables * (input_size + hidden_size + 2) * row + ALIGNMENT // itemsize
+    return (input_size + hidden_size + 2) * row

@@ -27,7 +27,7 @@ from fastgru.kernels.gru_states import ROWS_TOGETHER
 from fastgru.kernels.packing import aligned_zeros, pack_gru, packed_size
 from fastgru.kernels.simd import REGISTERS
 from fastgru.kernels.sync import TEAM_SIZE, was_held_up
-from fastgru.kernels.weight_gradients import count_row_parts, sums_size
+from fastgru.kernels.weight_gradients import sums_size, worth_keeping
 from fastgru.layers.geometry import Geometry
 from fastgru.parameters import ParameterSet
 
@@ -327,12 +327,12 @@ class Recurrence:
         sizes = n_products, self.hidden_size, geometry.n_rows, self._itemsize
         n_threads = self._worth(geometry, n_threads)
         if n_threads == 1:
-            sums = self._empty_sums(sizes, 1)
+            sums = self._empty_sums(sizes, keeps_groups=False)
             gru_backward(*arguments, sums, geometry.table, self.reset_after)
             return
         with parallel_region(n_threads) as granted:
-            row_parts = count_row_parts(*sizes, granted)
-            sums = self._empty_sums(sizes, row_parts)
+            keeps_groups = granted > 1 and worth_keeping(*sizes)
+            sums = self._empty_sums(sizes, keeps_groups=keeps_groups)
             if granted == 1:
                 gru_backward(*arguments, sums, geometry.table, self.reset_after)
                 return
@@ -344,7 +344,7 @@ class Recurrence:
                 geometry.table,
                 bounds,
                 granted,
-                row_parts,
+                keeps_groups,
                 self.reset_after,
                 team,
                 patience,
@@ -352,10 +352,10 @@ class Recurrence:
             self._report(team, bounds, patience)
 
     def _empty_sums(
-        self, sizes: tuple[int, int, int, int], row_parts: int
+        self, sizes: tuple[int, int, int, int], *, keeps_groups: bool
     ) -> np.ndarray:
         """Allocate scratch for the sums of the weights' gradients, if they need it."""
-        size = sums_size(*sizes, row_parts)
+        size = sums_size(*sizes, keeps_groups=keeps_groups)
         return self._no_sums if size == 0 else _buffers.empty((size,), self.dtype)
 
     def _report(self, team: np.ndarray, bounds: np.ndarray, patience: int) -> None:
