@@ -42,7 +42,7 @@ from fastgru.kernels.steps import is_uniform, read_steps, start
 
 _BLOCKS = 16
 _GROUP = _BLOCKS * TERMS  # rows
-# Bytes of a group's sums up to which they are kept: about what a core's own cache holds.
+# Bytes of a group's sums up to which they are kept: what a core's own cache holds.
 _LARGEST_KEPT = 2**20
 
 
