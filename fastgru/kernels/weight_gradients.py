@@ -450,6 +450,7 @@ def add_up_groups(
     for row in range(begin, end):
         is_input = row <= n_products
         is_bias = row == n_products or row == n_table_rows - 1
+        # One-hot inputs have no sums here, nor has their bias; see ``one_hot``.
         has_sums = not is_bias or (wants_bias and not (is_input and n_products == 0))
         if not has_sums:
             continue
