@@ -160,9 +160,10 @@ def _share_of_product(
     wide = lanes(panel)
     n_vectors = vectors_for(n_columns, panel)
     n_tiles = tiles_for(n_rows)
-    adds, is_last = block % _BLOCKS > 0, block == n_blocks - 1 and not keeps_groups
-    ends_group = is_last or block % _BLOCKS == _BLOCKS - 1
-    folds = n_blocks > _BLOCKS and ends_group and not keeps_groups
+    adds, is_last = block % _BLOCKS > 0, block == n_blocks - 1
+    folds = n_blocks > _BLOCKS and (is_last or block % _BLOCKS == _BLOCKS - 1)
+    if keeps_groups:
+        is_last, folds = False, False
     for p in range(share_begin // n_tiles, panels_for(n_vectors)):
         tile_begin = max(0, share_begin - p * n_tiles)
         tile_end = min(n_tiles, share_end - p * n_tiles)

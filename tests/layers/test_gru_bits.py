@@ -195,7 +195,7 @@ def test_three_threads_give_the_bits_of_one():
 
         n_compared = 0
         kinds = [{}, STACKS["dropout"]]
-        shapes = [(5, 4, 2, 3), (13, 37, 13, 50), (150, 2, 8, 33)]
+        shapes = [(5, 4, 2, 3), (13, 37, 13, 50), (150, 2, 8, 33), (130, 100, 3, 5)]
         for kind, shape, lengths, dtype, reset_after in itertools.product(
             kinds, shapes, [None, "ragged"], [np.float32, np.float64], [True, False]
         ):
