@@ -104,7 +104,7 @@ class ParameterSet(Mapping[str, np.ndarray]):
         """Return arrays of the same names and shapes with any content."""
         like = ParameterSet.__new__(ParameterSet)
         like.shapes, like._places = self.shapes, self._places
-        like.flat = _buffers.empty(self.flat.shape, self.flat.dtype)
+        like.flat = _buffers.empty((self.flat.size,), self.flat.dtype)
         return like
 
     def weights(self) -> list[slice]:

@@ -24,8 +24,8 @@ from fastgru.kernels.activations import sigmoid, tanh
 from fastgru.kernels.packing import lanes_of, parts_of, put_panels
 from fastgru.kernels.products import (
     TERMS,
+    begin_panel,
     copy_row,
-    end_panel,
     fill,
     pack_terms,
     panel_size,
@@ -240,17 +240,16 @@ def _share_of_panel(
 ):
     """Compute some tiles of one panel of W's gradient; the first brings the bias'.
 
-    work : sums of all inputs and of the bias, a panel of terms, and a copy of d_y's
-        columns where these end within a register
+    work : sums of all inputs and of the bias, a copy of d_y's columns where these end
+        within a register, and a panel of terms
     """
     n_rows, n_inputs = x.shape
     n_outputs = d_y.shape[1]
     panel_row = width * lanes(work)
     n_columns = min(panel_row, n_outputs - column)
     bias_sum = work + n_inputs * panel_row
-    panel = bias_sum + panel_row
-    padded_terms = panel + panel_size(panel)
-    end_panel(panel)
+    padded_terms = bias_sum + panel_row
+    panel = begin_panel(padded_terms + panel_size(n_rows, work))
     if n_rows == 0:
         fill(work, 0.0, (n_inputs + 1) * panel_row)
     if n_columns < panel_row:
@@ -294,7 +293,7 @@ def _weight_gradient_share(
     n_inputs, n_outputs = d_weight.shape
     address = pointer(x)
     sums = (n_inputs + 1) * TILE_VECTORS * lanes(address)
-    size = sums + 2 * panel_size(address) + slack(address)
+    size = sums + 2 * panel_size(x.shape[0], address) + slack(address)
     work = np.empty(size, x.dtype)
     n_vectors, n_tiles = vectors_for(n_outputs, address), tiles_for(n_inputs)
     n_shares = panels_for(n_vectors) * n_tiles

@@ -26,7 +26,7 @@ from fastgru.kernels.gru_cell import (
     gates_reset_before,
     reset_gate_before,
 )
-from fastgru.kernels.gru_states import ROWS_TOGETHER, inputs_of
+from fastgru.kernels.gru_states import ROWS_TOGETHER, inputs_of, seen_states
 from fastgru.kernels.input_gradients import input_gradient_block, put_row
 from fastgru.kernels.one_hot import (
     add_up_bias,
@@ -372,16 +372,15 @@ def gru_backward(
     gradient,
     tape,
     states,
-    seen,
     d_output,
     column,
     d_h_n,
     mask,
     packed,
     n_columns,
-    sums,
     geometry,
     reset_after,
+    sums,
 ):
     """Compute the gradients of a layer's input, initial state and parameters.
 
@@ -391,7 +390,7 @@ def gru_backward(
         of 0 rows when not wanted
     d_h_0 : (B, H), written
     gradient : 1-D, written: that of the parameters, in the order of ``pack_gru``
-    tape, states, seen : of ``gru_forward``; the tape is overwritten
+    tape, states : of ``gru_forward``; the tape is overwritten
     d_output : (rows, any), H columns from ``column`` on are read, or of 0 rows: zeros
     d_h_n : (B, H), or of 0 rows: zeros
     mask, packed and geometry : as in ``gru_forward``
@@ -400,7 +399,7 @@ def gru_backward(
     """
     steps = read_steps(geometry)
     n_inputs, n_rows = d_x.shape[1], start(steps, steps.n_steps)
-    inputs = inputs_of(tape, geometry, n_columns)
+    inputs, seen = inputs_of(tape, geometry, n_columns), seen_states(states, mask)
     on_the_way = d_x[: d_x.shape[0] if _fills_tiles(steps) else 0]
     back_block(
         tape,
@@ -463,19 +462,18 @@ def gru_backward_parallel(
     gradient,
     tape,
     states,
-    seen,
     d_output,
     column,
     d_h_n,
     mask,
     packed,
     n_columns,
-    sums,
     geometry,
+    reset_after,
+    sums,
     bounds,
     n_workers,
     keeps_groups,
-    reset_after,
     team,
     patience,
 ):
@@ -494,7 +492,7 @@ def gru_backward_parallel(
             adds_d_x,
             d_h_0,
             states,
-            seen,
+            seen_states(states, mask),
             d_output,
             column,
             d_h_n,
@@ -529,7 +527,7 @@ def gru_backward_parallel(
             n_inputs,
             d_h_0.shape[1],
             tape,
-            seen,
+            seen_states(states, mask),
             inputs_of(tape, geometry, n_columns),
             n_columns,
             sums,

@@ -29,6 +29,7 @@ from fastgru.kernels.gru_states import (
     first_states,
     hand_out,
     inputs_of,
+    seen_states,
     work_size,
     write_states,
 )
@@ -305,7 +306,6 @@ def record_block(
 def gru_forward(
     tape,
     states,
-    seen,
     output,
     column,
     h_n,
@@ -315,11 +315,9 @@ def gru_forward(
     packed,
     n_inputs,
     geometry,
-    begin,
-    end,
     reset_after,
 ):
-    """Run sequences begin to end - 1 of a batch and keep what backward needs.
+    """Run a batch of sequences and keep what backward needs.
 
     Parameters
     ----------
@@ -327,16 +325,14 @@ def gru_forward(
         then, behind room for a vector's end, x in packed rows, so that the caller may
         change x
     states : ((B + N) * H + lanes,), written: initial states in packed order, then each
-        packed row's state
-    seen : those states times their sequence's mask, written; without a mask it is
-        ``states``
+        packed row's state; with a mask twice as many, behind them those times it
     mask : (B, H), what the recurrent products see h multiplied with; of 0 rows: none
     output, h_n, x, h_0, packed, n_inputs and geometry : as in ``gru_inference``
     """
     record_block(
         tape,
         states,
-        seen,
+        seen_states(states, mask),
         inputs_of(tape, geometry, x.shape[1]),
         output,
         column,
@@ -347,8 +343,8 @@ def gru_forward(
         packed,
         n_inputs,
         geometry,
-        begin,
-        end,
+        0,
+        h_n.shape[0],
         reset_after,
         geometry,
         0,
@@ -360,7 +356,6 @@ def gru_forward(
 def gru_forward_parallel(
     tape,
     states,
-    seen,
     output,
     column,
     h_n,
@@ -370,8 +365,8 @@ def gru_forward_parallel(
     packed,
     n_inputs,
     geometry,
-    bounds,
     reset_after,
+    bounds,
     team,
     patience,
 ):
@@ -383,7 +378,7 @@ def gru_forward_parallel(
         record_block(
             tape,
             states,
-            seen,
+            seen_states(states, mask),
             inputs_of(tape, geometry, x.shape[1]),
             output,
             column,

@@ -303,11 +303,9 @@ def gru_inference(
     packed,
     n_inputs,
     geometry,
-    begin,
-    end,
     reset_after,
 ):
-    """Run sequences begin to end - 1 of a batch, keeping nothing for a backward pass.
+    """Run a batch of sequences, keeping nothing for a backward pass.
 
     Parameters
     ----------
@@ -329,8 +327,8 @@ def gru_inference(
         packed,
         n_inputs,
         geometry,
-        begin,
-        end,
+        0,
+        h_n.shape[0],
         reset_after,
         geometry,
         0,
@@ -349,8 +347,8 @@ def gru_inference_parallel(
     packed,
     n_inputs,
     geometry,
-    bounds,
     reset_after,
+    bounds,
     team,
     patience,
     shared,

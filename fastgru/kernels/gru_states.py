@@ -27,6 +27,12 @@ def inputs_of(tape, geometry, n_columns):
 
 
 @inline
+def seen_states(states, mask):
+    """Return the states as the products see them: ``states``, or its second half."""
+    return states[states.size // 2 if mask.shape[0] > 0 else 0 :]
+
+
+@inline
 def write_states(
     output, column, h_n, state, state_row, share, steps, t, first, last, running
 ):

@@ -34,7 +34,7 @@ def _input_gradient_rows(
     scratch = aligned(pointer(work))
     n_vectors = vectors_for(n_inputs, scratch)
     padded = n_vectors * lanes(scratch)
-    zeros = scratch + ROWS_TOGETHER * padded
+    zeros, products = scratch, scratch + padded
     fill(zeros, 0.0, padded)
     t = 0
     row = first_row
@@ -42,7 +42,7 @@ def _input_gradient_rows(
         rows = min(ROWS_TOGETHER, last_row - row)
         product(
             rows,
-            scratch,
+            products,
             padded,
             zeros,
             0,
@@ -58,7 +58,7 @@ def _input_gradient_rows(
                 t += 1
             b = row + i - start(steps, t)
             target = pointer(d_x) + user_row(steps, t, b) * n_inputs
-            put_row(target, scratch + i * padded, n_inputs, adds_d_x)
+            put_row(target, products + i * padded, n_inputs, adds_d_x)
         row += rows
 
 
@@ -77,7 +77,8 @@ def input_gradient_block(
     steps = read_steps(geometry)
     wide = lanes(pointer(tape))
     padded = vectors_for(d_x.shape[1], pointer(tape)) * wide
-    work = np.empty((ROWS_TOGETHER + 1) * padded + slack(pointer(tape)), tape.dtype)
+    rows = min(ROWS_TOGETHER, last_row - first_row)
+    work = np.empty((rows + 1) * padded + slack(pointer(tape)), tape.dtype)
     _input_gradient_rows(
         d_x, adds_d_x, tape, packed, steps, first_row, last_row, d_h_0, work
     )

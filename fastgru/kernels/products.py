@@ -349,12 +349,12 @@ def sum_products(
 ):
     """Compute the sum over k of ``a[k, i] * panel[k, :]`` for rows i of some tiles.
 
-    It is written to sums or, with ``adds``, added to them.  Behind the panel's
-    ``TERMS`` rows stand zeros, a row of them.
+    It is written to sums or, with ``adds``, added to them.  The panel is one that
+    ``begin_panel`` made.
     """
     n_tiles = tiles_for(n_rows)
     panel_row = width * lanes(sums)
-    zeros = panel + TERMS * TILE_VECTORS * lanes(sums)
+    zeros = panel + -TILE_VECTORS * lanes(sums)
     for tile in range(tile_begin, tile_end):
         i = part_start(n_rows, n_tiles, tile)
         rows = part_start(n_rows, n_tiles, tile + 1) - i
@@ -380,15 +380,17 @@ def sum_products(
 
 
 @inline
-def panel_size(address):
-    """Return the numbers of a panel of ``TERMS`` rows and the zeros behind it."""
-    return (TERMS + 1) * TILE_VECTORS * lanes(address)
+def panel_size(n_rows, address):
+    """Return the numbers of a panel for sums over so many rows, and of its zeros."""
+    return (min(TERMS, n_rows) + 1) * TILE_VECTORS * lanes(address)
 
 
 @inline
-def end_panel(panel):
-    """Write the zeros behind a panel."""
-    fill(panel + TERMS * TILE_VECTORS * lanes(panel), 0.0, TILE_VECTORS * lanes(panel))
+def begin_panel(scratch):
+    """Write a row of zeros and return where the panel begins, behind them."""
+    row = TILE_VECTORS * lanes(scratch)
+    fill(scratch, 0.0, row)
+    return scratch + row
 
 
 @inline

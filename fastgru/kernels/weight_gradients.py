@@ -16,8 +16,8 @@ from fastgru._jit import Indices, Line, helper, inline, thread_work
 from fastgru.kernels.one_hot import is_one_hot
 from fastgru.kernels.products import (
     TERMS,
+    begin_panel,
     copy_row,
-    end_panel,
     fill,
     fold_row,
     pack_terms,
@@ -262,8 +262,8 @@ def _sum_over_rows(
     d_bias_hh = d_bias_ih + 3 * n_units
     wants_bias = gradient.size > 3 * n_units * (n_inputs + n_units)
     tape = pointer(tape_array)
-    panel = aligned(pointer(work))
-    panel_sums = panel + panel_size(panel)
+    panel = begin_panel(aligned(pointer(work)))
+    panel_sums = aligned(pointer(work)) + panel_size(n_rows, panel)
     # Rows of the input weights that are products here; see ``one_hot`` for the others.
     n_products = 0 if is_one_hot(n_columns, n_inputs) else n_inputs
     gathered = panel_sums + _panel_sums_size(n_products, n_units, panel)
@@ -279,7 +279,6 @@ def _sum_over_rows(
         column, n_columns, n_candidate = n_units, 2 * n_units, n_units
     input_share, both_shares, _ = _count_shares(n_products, n_units, reset_after, panel)
     n_blocks = (n_rows + TERMS - 1) // TERMS
-    end_panel(panel)
     t = 0
     for row in range(first_row, last_row, TERMS):
         n_terms = min(TERMS, last_row - row)
@@ -389,7 +388,7 @@ def weight_gradient_share(
     steps = read_steps(geometry)
     n_rows = start(steps, steps.n_steps)
     gathered = 0 if is_uniform(steps) else TERMS * n_units
-    panels = panel_size(pointer(tape))
+    panels = panel_size(n_rows, pointer(tape))
     n_products = 0 if is_one_hot(n_columns, n_inputs) else n_inputs
     panels += _panel_sums_size(n_products, n_units, pointer(tape))
     size = panels + gathered + slack(pointer(tape))
@@ -493,9 +492,10 @@ def sums_size(
     *,
     keeps_groups: bool,
 ) -> int:
-    """Return how many numbers of scratch the sums of the weights' gradients take."""
-    if n_rows <= TERMS:
-        return 0
+    """Return how many numbers of scratch the sums of the weights' gradients take.
+
+    Up to ``TERMS`` rows take none.
+    """
     n_groups = -(-n_rows // _GROUP)
     # Of each group; or of the running one, the totals, and what those lost.
     n_tables = n_groups if keeps_groups or n_groups == 1 else 3

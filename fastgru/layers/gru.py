@@ -27,6 +27,8 @@ from fastgru.layers.masks import Masks, check_masks
 from fastgru.layers.recurrence import drawn_parameters
 from fastgru.parameters import ParameterSet
 
+_MOST_LAYOUTS = 256  # that a layer remembers
+
 
 @dataclass(slots=True)
 class GRUGradients:
@@ -218,6 +220,8 @@ class GRU(Layer):
             self.reset_after,
         )
         self._output_size = self._stack_settings.output_size
+        # Of inputs of equally long sequences, contiguous, by their shape.
+        self._layouts: dict[tuple[int, ...], Layout] = {}
 
     def _shapes(self) -> Iterator[tuple[str, tuple[int, ...]]]:
         return self._stack_settings.shapes()
@@ -347,7 +351,7 @@ class GRU(Layer):
         if output is None:
             output = tape.last_states(self.hidden_size)
         output = layout.to_user(output, self._output_size)
-        output.setflags(write=False)
+        output.setflags(False)
         return output, layout.states_to_user(h_n), Pullback(self, layout, tape)
 
     def kernel_arrays(
@@ -405,6 +409,27 @@ class GRU(Layer):
         self, x: Any, h_0: Any, lengths: Any
     ) -> tuple[np.ndarray, Layout, np.ndarray | None]:
         """Check the arguments of a call and bring x and h_0 to tables of rows."""
+        is_usual = (
+            lengths is None
+            and type(x) is np.ndarray
+            and x.dtype == self.dtype
+            and x.flags.carray
+        )
+        # With few words where the shape has passed all checks before: a small call is
+        # mostly this.
+        layout = self._layouts.get(x.shape) if is_usual else None
+        if layout is None:
+            rows, layout = self._check_input(x, lengths)
+            if is_usual:
+                if len(self._layouts) == _MOST_LAYOUTS:
+                    self._layouts.clear()
+                self._layouts[x.shape] = layout
+        else:
+            rows = x.reshape(layout.rows_shape)
+        states = None if h_0 is None else self._states(layout, "h_0", h_0)
+        return rows, layout, states
+
+    def _check_input(self, x: Any, lengths: Any) -> tuple[np.ndarray, Layout]:
         x = check_array("x", x, self.dtype)
         rows, layout = Layout.of(x, 3, lengths, self.batch_first)
         if x.shape[-1] != self.input_size:
@@ -412,8 +437,7 @@ class GRU(Layer):
                 f"the last axis of x must be input_size={self.input_size}, "
                 f"got {x.shape[-1]}: shape {x.shape}"
             )
-        states = None if h_0 is None else self._states(layout, "h_0", h_0)
-        return rows, layout, states
+        return rows, layout
 
     def _states(self, layout: Layout, name: str, states: Any) -> np.ndarray:
         n = self._stack.n_states

@@ -25,6 +25,7 @@ from fastgru.kernels.gru_inference import (
 )
 from fastgru.kernels.gru_states import ROWS_TOGETHER
 from fastgru.kernels.packing import aligned_zeros, pack_gru, packed_size
+from fastgru.kernels.products import TERMS
 from fastgru.kernels.simd import REGISTERS
 from fastgru.kernels.sync import TEAM_SIZE, was_held_up
 from fastgru.kernels.weight_gradients import sums_size, worth_keeping
@@ -84,9 +85,9 @@ class Tape:
     geometry: Geometry
     # (n_rows * 4H + slack + n_rows * I,), packed rows of [hn r z n], then inputs
     gates: np.ndarray
-    # ((batch + n_rows) * H + slack,), initial states, then packed rows
+    # ((batch + n_rows) * H + slack,), initial states, then packed rows; with a mask
+    # twice as many, the second half times it
     states: np.ndarray
-    seen: np.ndarray  # the states times the mask: ``states`` itself without one
     mask: np.ndarray  # (B, H), or of no rows
     n_columns: int  # of the inputs
     version: int  # of the weights
@@ -185,15 +186,16 @@ class Recurrence:
             self._packed,
             self.input_size,
             geometry.table,
+            self.reset_after,
         )
         n_threads = self._worth(geometry, n_threads)
         if n_threads == 1:
-            gru_inference(*arguments, 0, geometry.batch, self.reset_after)
+            gru_inference(*arguments)
             return
         with parallel_region(n_threads) as granted:
             bounds, team = self._split(geometry, granted)
             if bounds.size == 2:
-                gru_inference(*arguments, 0, geometry.batch, self.reset_after)
+                gru_inference(*arguments)
                 return
             scratch = 0
             if team.size > 0:
@@ -202,7 +204,6 @@ class Recurrence:
             gru_inference_parallel(
                 *arguments,
                 bounds,
-                self.reset_after,
                 team,
                 patience,
                 _buffers.empty((scratch,), self.dtype),
@@ -226,15 +227,14 @@ class Recurrence:
         """
         if self.backwards:
             geometry = geometry.reversed()
-        dtype, n_units, slack = self.dtype, self.hidden_size, self._slack
-        n_rows, batch, n_columns = geometry.n_rows, geometry.batch, x.shape[1]
-        size = (batch + n_rows) * n_units + slack
-        states = _buffers.empty((size,), dtype)
+        n_units, slack, n_rows = self.hidden_size, self._slack, geometry.n_rows
+        n_columns = x.shape[1]
+        n_states = (geometry.batch + n_rows) * n_units + slack
+        n_gates = n_rows * (4 * n_units + n_columns) + slack
         tape = Tape(
             geometry,
-            _buffers.empty((n_rows * (4 * n_units + n_columns) + slack,), dtype),
-            states,
-            states if mask is None else _buffers.empty((size,), dtype),
+            _buffers.empty((n_gates,), self.dtype),
+            _buffers.empty((n_states if mask is None else 2 * n_states,), self.dtype),
             self._nothing if mask is None else mask,
             n_columns,
             self._version,
@@ -242,7 +242,6 @@ class Recurrence:
         arguments = (
             tape.gates,
             tape.states,
-            tape.seen,
             self._nothing if output is None else output,
             column,
             h_n,
@@ -252,20 +251,19 @@ class Recurrence:
             self._packed,
             self.input_size,
             geometry.table,
+            self.reset_after,
         )
         n_threads = self._worth(geometry, n_threads)
         if n_threads == 1:
-            gru_forward(*arguments, 0, batch, self.reset_after)
+            gru_forward(*arguments)
             return tape
         with parallel_region(n_threads) as granted:
             bounds, team = self._split(geometry, granted)
             if bounds.size == 2:
-                gru_forward(*arguments, 0, batch, self.reset_after)
+                gru_forward(*arguments)
             else:
                 patience = self._patience(geometry)
-                gru_forward_parallel(
-                    *arguments, bounds, self.reset_after, team, patience
-                )
+                gru_forward_parallel(*arguments, bounds, team, patience)
                 self._report(team, bounds, patience)
         return tape
 
@@ -314,49 +312,51 @@ class Recurrence:
             gradient,
             tape.gates,
             tape.states,
-            tape.seen,
             self._nothing if d_output is None else d_output,
             column,
             self._nothing if d_h_n is None else d_h_n,
             tape.mask,
             self._packed,
             tape.n_columns,
+            geometry.table,
+            self.reset_after,
         )
-        # Without products of the inputs there is nothing to sum for them.
-        n_products = self.input_size if tape.n_columns == self.input_size else 0
-        sizes = n_products, self.hidden_size, geometry.n_rows, self._itemsize
         n_threads = self._worth(geometry, n_threads)
         if n_threads == 1:
-            sums = self._empty_sums(sizes, keeps_groups=False)
-            gru_backward(*arguments, sums, geometry.table, self.reset_after)
+            gru_backward(*arguments, self._empty_sums(tape)[0])
             return
         with parallel_region(n_threads) as granted:
-            keeps_groups = granted > 1 and worth_keeping(*sizes)
-            sums = self._empty_sums(sizes, keeps_groups=keeps_groups)
+            sums, keeps_groups = self._empty_sums(tape, granted)
             if granted == 1:
-                gru_backward(*arguments, sums, geometry.table, self.reset_after)
+                gru_backward(*arguments, sums)
                 return
             bounds, team = self._split(geometry, granted)
             patience = self._patience(geometry)
             gru_backward_parallel(
                 *arguments,
                 sums,
-                geometry.table,
                 bounds,
                 granted,
                 keeps_groups,
-                self.reset_after,
                 team,
                 patience,
             )
             self._report(team, bounds, patience)
 
-    def _empty_sums(
-        self, sizes: tuple[int, int, int, int], *, keeps_groups: bool
-    ) -> np.ndarray:
-        """Allocate scratch for the sums of the weights' gradients, if they need it."""
+    def _empty_sums(self, tape: Tape, n_threads: int = 1) -> tuple[np.ndarray, bool]:
+        """Allocate scratch for the sums of the weights' gradients, if they need it.
+
+        Returns it and whether the threads keep each group's sums.
+        """
+        n_rows = tape.geometry.n_rows
+        if n_rows <= TERMS:
+            return self._no_sums, False
+        # Without products of the inputs there is nothing to sum for them.
+        n_products = self.input_size if tape.n_columns == self.input_size else 0
+        sizes = n_products, self.hidden_size, n_rows, self._itemsize
+        keeps_groups = n_threads > 1 and worth_keeping(*sizes)
         size = sums_size(*sizes, keeps_groups=keeps_groups)
-        return self._no_sums if size == 0 else _buffers.empty((size,), self.dtype)
+        return _buffers.empty((size,), self.dtype), keeps_groups
 
     def _report(self, team: np.ndarray, bounds: np.ndarray, patience: int) -> None:
         """Take note of how a team's call went, if there was a team."""
