@@ -351,7 +351,7 @@ class GRU(Layer):
         if output is None:
             output = tape.last_states(self.hidden_size)
         output = layout.to_user(output, self._output_size)
-        output.setflags(False)
+        output.setflags(write=False)
         return output, layout.states_to_user(h_n), Pullback(self, layout, tape)
 
     def kernel_arrays(
