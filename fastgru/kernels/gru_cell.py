@@ -245,16 +245,17 @@ def _finish_reset_after(
 
 
 @inline
-def _fetch_records(rows, h_next, h_row, record, n_units):
-    """Fetch what a tile is going to write: new states and their records on the tape.
+def _fetch_records(rows, h_next, h_row, record, n_units, training):
+    """Fetch what a tile is going to write: states and, when training, their records.
 
-    They are far apart, and the caches do not hold a long tape: without this, writing
-    them would wait for their lines.
+    They are far apart, and the caches hold neither a long tape nor a long output:
+    without this, writing them would wait for their lines.
     """
     for i in range(rows):
         prefetch_to_write(h_next + i * h_row)
-        for k in range(4 * i, 4 * i + 4):
-            prefetch_to_write(record + k * n_units)
+        if training:
+            for k in range(4 * i, 4 * i + 4):
+                prefetch_to_write(record + k * n_units)
 
 
 @compiled_once
@@ -385,7 +386,7 @@ def whole_step_reset_after(
 
     weights : as packed, of the inputs, the states and the biases
     sums : scratch, TILE_ROWS * 4 registers
-    fetches : whether, when training, h_next and the tape are to be fetched first
+    fetches : whether h_next and, when training, the tape are to be fetched first
     """
     wide = lanes(h)
     recurrent = recurrent_weights(weights, n_inputs, n_units)
@@ -405,6 +406,7 @@ def whole_step_reset_after(
                     h_row,
                     tape + i * 4 * n_units + unit,
                     n_units,
+                    training,
                 )
             gates_tile(
                 height,

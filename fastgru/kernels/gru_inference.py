@@ -45,6 +45,7 @@ from fastgru.kernels.input_products import (
 from fastgru.kernels.one_hot import is_one_hot
 from fastgru.kernels.packing import biases, candidate_weights, recurrent_weights
 from fastgru.kernels.products import (
+    Rows,
     part_start,
     rows_of,
     vectors_for,
@@ -54,6 +55,7 @@ from fastgru.kernels.simd import (
     REGISTERS,
     TILE_ROWS,
     aligned,
+    is_aligned,
     lanes,
     pointer,
     slack,
@@ -62,6 +64,7 @@ from fastgru.kernels.steps import (
     active,
     is_uniform,
     read_steps,
+    user_row,
 )
 from fastgru.kernels.sync import meet_after, place_of, share_of
 
@@ -105,6 +108,17 @@ def _infer_together(
     before = sums + max(TILE_ROWS * 4 * wide, rows * padded)
     gathered = before + rows_ahead * before_row
 
+    # Where rows of the output stand like those of states, these are written there.
+    stand_alike = output.size == padded == n_units and steps.row_step == 1
+    in_place = (
+        output.n_rows > 0
+        and is_uniform(steps)
+        and stand_alike
+        and is_aligned(output.address)
+    )
+    copied = Rows(output.address, 0 if in_place else output.n_rows, output.size)
+    h = states
+
     first_states(states, padded, h_0, share, steps, first, rows, n_units)
     meeting = meet_after(share, 1)
     if reset_after:
@@ -143,8 +157,9 @@ def _infer_together(
             )
         # Products with states of zeros are left out.
         n_seen = n_units if t > 0 or h_0.n_rows > 0 else 0
-        h = states + (t % 2) * rows * padded
         h_next = states + ((t + 1) % 2) * rows * padded
+        if in_place:
+            h_next = output.address + user_row(steps, t, first) * output.size
         if whole:
             inputs, inputs_row = inputs_of_step(
                 x.address, gathered, steps, t, first, running, n_columns
@@ -164,7 +179,7 @@ def _infer_together(
                 sums,
                 gates,
                 False,
-                False,
+                in_place,
                 share.begin,
                 share.end,
             )
@@ -222,8 +237,9 @@ def _infer_together(
         meeting = meet_after(share, meeting)
         place = place + running * before_row
         running = write_states(
-            output, column, h_n, h_next, padded, share, steps, t, first, last, running
+            copied, column, h_n, h_next, padded, share, steps, t, first, last, running
         )
+        h = h_next
 
 
 def team_scratch(batch: int, hidden_size: int, itemsize: int) -> int:
