@@ -9,8 +9,6 @@ time.
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from numbers import Integral
 from typing import Any
 
@@ -112,27 +110,53 @@ def _inside_joblib_worker() -> bool:
     return bool(backend.nesting_level)
 
 
-@contextmanager
-def parallel_region(n_threads: int) -> Iterator[int]:
-    """Reserve the threads for one call and yield how many it got, maybe only 1."""
-    global _has_started_threads
-    if n_threads == 1 or _forked_after_start or not _entered.acquire(blocking=False):
-        yield 1
-        return
-    try:
-        import numba
+class parallel_region:
+    """Reserves the threads for one call: a context of how many it got, maybe only 1.
 
-        if not _has_started_threads:
-            _start_threads()
-            _has_started_threads = True
-        before = numba.get_num_threads()
+    Not a generator, and Numba is told only what it does not know: a small call would
+    take a tenth longer.
+    """
+
+    __slots__ = ("_before", "_lock", "_wanted")
+
+    def __init__(self, n_threads: int) -> None:
+        self._wanted = n_threads
+        self._lock: threading.Lock | None = None  # held, when not None
+        self._before = n_threads
+
+    def __enter__(self) -> int:
+        """Return the number of threads."""
+        global _has_started_threads
+        lock, n_threads = _entered, self._wanted
+        if n_threads == 1 or _forked_after_start or not lock.acquire(blocking=False):
+            return 1
+        self._lock = lock
         try:
-            numba.set_num_threads(min(n_threads, _available()))
-            yield n_threads
+            import numba
+
+            if not _has_started_threads:
+                _start_threads()
+                _has_started_threads = True
+            self._before = numba.get_num_threads()
+            if self._before != n_threads:
+                numba.set_num_threads(min(n_threads, _available()))
+        except BaseException:
+            lock.release()
+            self._lock = None
+            raise
+        return n_threads
+
+    def __exit__(self, *exception: object) -> None:
+        """Give the threads back."""
+        if self._lock is None:
+            return
+        try:
+            if self._before != self._wanted:
+                import numba
+
+                numba.set_num_threads(self._before)
         finally:
-            numba.set_num_threads(before)
-    finally:
-        _entered.release()
+            self._lock.release()
 
 
 # How often an idle thread of GNU OpenMP looks for work before it goes to sleep.  Its

@@ -65,7 +65,7 @@ from fastgru.kernels.steps import (
     user_row,
 )
 from fastgru.kernels.sync import meet_after, place_of, share_of
-from fastgru.kernels.weight_gradients import add_up_groups, weight_gradient_share
+from fastgru.kernels.weight_gradients import add_up_parts, weight_gradient_share
 
 # -- the reversed time loop ------------------------------------------------------------
 
@@ -473,7 +473,7 @@ def gru_backward_parallel(
     sums,
     bounds,
     n_workers,
-    keeps_groups,
+    keeps_parts,
     team,
     patience,
 ):
@@ -534,12 +534,12 @@ def gru_backward_parallel(
             geometry,
             worker,
             n_workers,
-            keeps_groups,
+            keeps_parts,
             reset_after,
         )
-    if keeps_groups:
+    if keeps_parts:
         for index in prange(n_workers):
-            add_up_groups(
+            add_up_parts(
                 gradient,
                 n_inputs,
                 d_h_0.shape[1],

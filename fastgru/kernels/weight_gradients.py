@@ -6,16 +6,18 @@ rows are added up from zero, ``_BLOCKS`` such sums likewise, a group, and of tho
 total is compensated for what rounding cuts off.
 
 Then each thread reads all of the tape, most of which others have just written.  Where
-the weights are few, the threads share the rows as well, cut between groups, whose sums
-are kept until all are there and added up in the same order as ever.
+the weights are few, the threads share the rows as well, cut into parts: the blocks of
+a single group, or the groups.  The parts' sums are kept until all are there and added
+up in the same order as ever.
 """
 
 import numpy as np
 
-from fastgru._jit import Indices, Line, helper, inline, thread_work
+from fastgru._jit import Indices, Line, helper, inline, shared, thread_work
 from fastgru.kernels.one_hot import is_one_hot
 from fastgru.kernels.products import (
     TERMS,
+    add_row,
     begin_panel,
     copy_row,
     fill,
@@ -44,6 +46,9 @@ _BLOCKS = 16
 _GROUP = _BLOCKS * TERMS  # rows
 # Bytes of a group's sums up to which they are kept: what a core's own cache holds.
 _LARGEST_KEPT = 2**20
+# How many times as long as a block's sums its rows of the tape have to be: both are
+# read by another core than wrote them.
+_ROWS_PER_KEPT = 4
 
 
 @inline
@@ -115,6 +120,12 @@ def _count_shares(n_products, n_units, reset_after, address):
     return inputs, both, both + candidate_panels * tiles
 
 
+@shared
+def _rows_of_part(n_rows):
+    """Return how many rows are added up before the sums of others are added."""
+    return TERMS if n_rows <= _GROUP else _GROUP
+
+
 @inline
 def _share_at(position, n_rows, n_shares):
     """Return the share at a position; the last one's is the end of all."""
@@ -143,7 +154,7 @@ def _share_of_product(
     distance,
     block,
     n_blocks,
-    keeps_groups,
+    keeps_parts,
 ):
     """Add one block of terms to some tiles of one weight's gradient.
 
@@ -154,15 +165,15 @@ def _share_of_product(
     stand there side by side; else panel_sums does, one panel at a time, which stays in
     the cache.  Totals of ``_BLOCKS`` sums, if there are more blocks, stand ``distance``
     numbers behind the sums, and twice that far what rounding cut off of them.  After
-    the last block the numbers are copied to where they belong.  With ``keeps_groups``
-    neither is done: sums are those of the block's group.
+    the last block the numbers are copied to where they belong.  With ``keeps_parts``
+    neither is done: sums are those of a part, whose blocks ``block`` counts.
     """
     wide = lanes(panel)
     n_vectors = vectors_for(n_columns, panel)
     n_tiles = tiles_for(n_rows)
     adds, is_last = block % _BLOCKS > 0, block == n_blocks - 1
     folds = n_blocks > _BLOCKS and (is_last or block % _BLOCKS == _BLOCKS - 1)
-    if keeps_groups:
+    if keeps_parts:
         is_last, folds = False, False
     for p in range(share_begin // n_tiles, panels_for(n_vectors)):
         tile_begin = max(0, share_begin - p * n_tiles)
@@ -242,7 +253,7 @@ def _sum_over_rows(
     last_row,
     begin,
     end,
-    keeps_groups,
+    keeps_parts,
     reset_after,
     work,
 ):
@@ -251,8 +262,8 @@ def _sum_over_rows(
     seen : previous states as the recurrent products saw them
     sums : scratch of all workers of ``sums_size`` numbers: (I + 1) + (H + 1) rows for
         the two weights and their biases; so many again for totals and for what rounding
-        cut off of those, if there are blocks enough, or for each further group
-    keeps_groups : whether the rows are those of one group, whose sums are only kept
+        cut off of those, if there are blocks enough, or for each further part
+    keeps_parts : whether the rows are those of one part, whose sums are only kept
     work : scratch of this worker: a panel of terms, the sums of one, and previous
         states gathered when lengths differ
     """
@@ -270,8 +281,8 @@ def _sum_over_rows(
     candidate_begin, sums_row = _row_of_sums(n_units, panel)
     distance = (n_products + n_units + 2) * sums_row
     input_sums = aligned(pointer(sums_array))
-    if keeps_groups:
-        input_sums = input_sums + first_row // _GROUP * distance
+    if keeps_parts:
+        input_sums = input_sums + first_row // _rows_of_part(n_rows) * distance
     recurrent_sums = input_sums + (n_products + 1) * sums_row
 
     column, n_columns, n_candidate = 0, 3 * n_units, 0
@@ -281,7 +292,7 @@ def _sum_over_rows(
     n_blocks = (n_rows + TERMS - 1) // TERMS
     t = 0
     for row in range(first_row, last_row, TERMS):
-        n_terms = min(TERMS, last_row - row)
+        n_terms, block = min(TERMS, last_row - row), (row - first_row) // TERMS
         record = tape + row * 4 * n_units
         if begin < input_share:
             _share_of_product(
@@ -303,9 +314,9 @@ def _sum_over_rows(
                 panel,
                 panel_sums,
                 distance,
-                row // TERMS,
+                block,
                 n_blocks,
-                keeps_groups,
+                keeps_parts,
             )
         if begin < both_shares and end > input_share:
             previous = pointer(seen) + row * n_units
@@ -333,9 +344,9 @@ def _sum_over_rows(
                 panel,
                 panel_sums,
                 distance,
-                row // TERMS,
+                block,
                 n_blocks,
-                keeps_groups,
+                keeps_parts,
             )
         if end > both_shares:
             _share_of_product(
@@ -357,9 +368,9 @@ def _sum_over_rows(
                 panel,
                 panel_sums,
                 distance,
-                row // TERMS,
+                block,
                 n_blocks,
-                keeps_groups,
+                keeps_parts,
             )
 
 
@@ -376,14 +387,14 @@ def weight_gradient_share(
     geometry: Indices,
     worker: int,
     n_workers: int,
-    keeps_groups: int,
+    keeps_parts: int,
     reset_after: int,
 ):
     """Compute one worker's share of the gradients of the weights and biases.
 
     Each worker gets as much of the rows times the tiles of the results as any other:
-    some of the tiles, or with ``keeps_groups`` all those of some groups and some of the
-    first and the last; then sums are only kept, for ``add_up_groups``.
+    some of the tiles, or with ``keeps_parts`` all those of some parts and some of the
+    first and the last; then sums are only kept, for ``add_up_parts``.
     """
     steps = read_steps(geometry)
     n_rows = start(steps, steps.n_steps)
@@ -394,7 +405,7 @@ def weight_gradient_share(
     size = panels + gathered + slack(pointer(tape))
     work = np.empty(size, tape.dtype)
     _, _, n_shares = _count_shares(n_products, n_units, reset_after, pointer(tape))
-    rows_at_once = _GROUP if keeps_groups else n_rows
+    rows_at_once = _rows_of_part(n_rows) if keeps_parts else n_rows
     begin = part_start(n_rows * n_shares, n_workers, worker)
     end = part_start(n_rows * n_shares, n_workers, worker + 1)
     for first_row in range(0, n_rows, rows_at_once):
@@ -417,14 +428,14 @@ def weight_gradient_share(
                 first_row + rows,
                 share_begin,
                 share_end,
-                keeps_groups,
+                keeps_parts,
                 reset_after,
                 work,
             )
 
 
 @thread_work
-def add_up_groups(
+def add_up_parts(
     gradient: Line,
     n_inputs: int,
     n_units: int,
@@ -435,13 +446,14 @@ def add_up_groups(
     n_workers: int,
     reset_after: int,
 ):
-    """Add up the sums kept of groups: one worker's rows of both gradients."""
+    """Add up the sums kept of parts: one worker's rows of both gradients."""
     n_products = 0 if is_one_hot(n_columns, n_inputs) else n_inputs
     table = aligned(pointer(sums))
     wide = lanes(table)
     candidate_begin, sums_row = _row_of_sums(n_units, table)
     n_table_rows = n_products + n_units + 2
-    n_groups = (n_rows + _GROUP - 1) // _GROUP
+    rows_of_part = _rows_of_part(n_rows)
+    n_parts = (n_rows + rows_of_part - 1) // rows_of_part
     wants_bias = gradient.size > 3 * n_units * (n_inputs + n_units)
     lost_array = np.empty(sums_row + slack(table), gradient.dtype)
     lost = aligned(pointer(lost_array))
@@ -459,9 +471,12 @@ def add_up_groups(
             size = vectors_for(3 * n_units, table) * wide
         fill(lost, 0.0, size)
         total = table + row * sums_row
-        for group in range(1, n_groups):
-            group_sums = total + group * n_table_rows * sums_row
-            fold_row(total, lost, group_sums, size, True)
+        for part in range(1, n_parts):
+            sums_of_part = total + part * n_table_rows * sums_row
+            if n_rows <= _GROUP:
+                add_row(total, sums_of_part, size)
+            else:
+                fold_row(total, lost, sums_of_part, size, True)
         place = row if is_input else row - n_products - 1 + n_inputs
         if is_bias:
             place = n_inputs + n_units + (0 if is_input else 1)
@@ -479,9 +494,12 @@ def add_up_groups(
 def worth_keeping(
     input_size: int, hidden_size: int, n_rows: int, itemsize: int
 ) -> bool:
-    """Whether threads share the rows, too, and keep the sums of each group."""
+    """Whether threads share the rows, too, and keep the sums of each part."""
     table = _table_size(input_size, hidden_size, itemsize)
-    return n_rows > _GROUP and table * itemsize <= _LARGEST_KEPT
+    if n_rows > _GROUP:
+        return table * itemsize <= _LARGEST_KEPT
+    block_of_tape = TERMS * (input_size + 5 * hidden_size)
+    return n_rows > TERMS and table * _ROWS_PER_KEPT <= block_of_tape
 
 
 def sums_size(
@@ -490,15 +508,16 @@ def sums_size(
     n_rows: int,
     itemsize: int,
     *,
-    keeps_groups: bool,
+    keeps_parts: bool,
 ) -> int:
     """Return how many numbers of scratch the sums of the weights' gradients take.
 
     Up to ``TERMS`` rows take none.
     """
-    n_groups = -(-n_rows // _GROUP)
-    # Of each group; or of the running one, the totals, and what those lost.
-    n_tables = n_groups if keeps_groups or n_groups == 1 else 3
+    # Of each part; or of all; or of the running group, the totals, and what those lost.
+    n_tables = 1 if n_rows <= _GROUP else 3
+    if keeps_parts:
+        n_tables = -(-n_rows // _rows_of_part(n_rows))
     table = _table_size(input_size, hidden_size, itemsize)
     return n_tables * table + ALIGNMENT // itemsize
 

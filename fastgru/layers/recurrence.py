@@ -326,7 +326,7 @@ class Recurrence:
             gru_backward(*arguments, self._empty_sums(tape)[0])
             return
         with parallel_region(n_threads) as granted:
-            sums, keeps_groups = self._empty_sums(tape, granted)
+            sums, keeps_parts = self._empty_sums(tape, granted)
             if granted == 1:
                 gru_backward(*arguments, sums)
                 return
@@ -337,7 +337,7 @@ class Recurrence:
                 sums,
                 bounds,
                 granted,
-                keeps_groups,
+                keeps_parts,
                 team,
                 patience,
             )
@@ -346,7 +346,7 @@ class Recurrence:
     def _empty_sums(self, tape: Tape, n_threads: int = 1) -> tuple[np.ndarray, bool]:
         """Allocate scratch for the sums of the weights' gradients, if they need it.
 
-        Returns it and whether the threads keep each group's sums.
+        Returns it and whether the threads keep the sums of parts of the rows.
         """
         n_rows = tape.geometry.n_rows
         if n_rows <= TERMS:
@@ -354,9 +354,9 @@ class Recurrence:
         # Without products of the inputs there is nothing to sum for them.
         n_products = self.input_size if tape.n_columns == self.input_size else 0
         sizes = n_products, self.hidden_size, n_rows, self._itemsize
-        keeps_groups = n_threads > 1 and worth_keeping(*sizes)
-        size = sums_size(*sizes, keeps_groups=keeps_groups)
-        return _buffers.empty((size,), self.dtype), keeps_groups
+        keeps_parts = n_threads > 1 and worth_keeping(*sizes)
+        size = sums_size(*sizes, keeps_parts=keeps_parts)
+        return _buffers.empty((size,), self.dtype), keeps_parts
 
     def _report(self, team: np.ndarray, bounds: np.ndarray, patience: int) -> None:
         """Take note of how a team's call went, if there was a team."""

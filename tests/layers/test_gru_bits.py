@@ -168,12 +168,12 @@ def test_results_do_not_depend_on_the_number_of_threads_anywhere(case):
     [{}, STACKS["3 layers without bias"], STACKS["dropout"]],
     ids=["layer", "no bias", "dropout"],
 )
+@pytest.mark.parametrize("batch", [11, 130], ids=["blocks of a group", "groups"])
 @pytest.mark.usefixtures("two_threads")
 def test_threads_that_share_rows_give_the_same_sums(
-    kind, lengths, dtype, reset_after, monkeypatch
+    batch, kind, lengths, dtype, reset_after, monkeypatch
 ):
-    # Few weights, and rows of more than one group of sums.
-    answers = []
+    answers = []  # whether the weights are few enough
 
     def answer(*arguments):
         answers.append(worth_keeping(*arguments))
@@ -181,7 +181,7 @@ def test_threads_that_share_rows_give_the_same_sums(
 
     monkeypatch.setattr(recurrence, "worth_keeping", answer)
     options = {"lengths": lengths, "dtype": dtype, "reset_after": reset_after}
-    assert_threads_do_not_matter(make_case((130, 100, 3, 5), **options, **kind))
+    assert_threads_do_not_matter(make_case((batch, 100, 3, 5), **options, **kind))
     assert True in answers
 
 
