@@ -53,6 +53,7 @@ from fastgru.kernels.simd import (
     store_lanes,
     store_rows,
     store_rows_lanes,
+    stream_rows,
 )
 from fastgru.kernels.tile import (
     WIDE_PANELS,
@@ -91,6 +92,20 @@ def _store_valid_rows(target, distance, value, valid):
         store_rows_lanes(target, distance, value, valid)
 
 
+@inline
+def _write_records(record, record_row, n_units, hn, r, z, n, valid, streams):
+    if streams:
+        stream_rows(record, record_row, hn)
+        stream_rows(record + n_units, record_row, r)
+        stream_rows(record + 2 * n_units, record_row, z)
+        stream_rows(record + 3 * n_units, record_row, n)
+    else:
+        _store_valid_rows(record, record_row, hn, valid)
+        _store_valid_rows(record + n_units, record_row, r, valid)
+        _store_valid_rows(record + 2 * n_units, record_row, z, valid)
+        _store_valid_rows(record + 3 * n_units, record_row, n, valid)
+
+
 def _make_finish(load_rows, two_at_a_time):
     """Make what computes registers of new states from their finished sums.
 
@@ -112,6 +127,7 @@ def _make_finish(load_rows, two_at_a_time):
         n_units,
         valid,
         training,
+        streams,
     ):
         wide = lanes(h)
         if two_at_a_time:
@@ -128,10 +144,7 @@ def _make_finish(load_rows, two_at_a_time):
         new = _new_state(z, n, load_rows(h, h_row))
         if training:
             _store_valid_rows(h_next, h_row, new, valid)
-            _store_valid_rows(record, record_row, hn, valid)
-            _store_valid_rows(record + n_units, record_row, r, valid)
-            _store_valid_rows(record + 2 * n_units, record_row, z, valid)
-            _store_valid_rows(record + 3 * n_units, record_row, n, valid)
+            _write_records(record, record_row, n_units, hn, r, z, n, valid, streams)
         else:
             store_rows(h_next, h_row, new)
 
@@ -158,6 +171,7 @@ def _finish_4_in_assembly(
     n_units,
     valid,
     training,
+    streams,
 ):
     wide = lanes(h)
     new = new_states_of_4_rows(sums, sums_row, before_n, before_row, h, h_row)
@@ -166,10 +180,7 @@ def _finish_4_in_assembly(
         r, z = load_4_rows(sums, sums_row), load_4_rows(sums + wide, sums_row)
         n = load_4_rows(before_n, before_row)
         _store_valid_rows(h_next, h_row, new, valid)
-        _store_valid_rows(record, record_row, hn, valid)
-        _store_valid_rows(record + n_units, record_row, r, valid)
-        _store_valid_rows(record + 2 * n_units, record_row, z, valid)
-        _store_valid_rows(record + 3 * n_units, record_row, n, valid)
+        _write_records(record, record_row, n_units, hn, r, z, n, valid, streams)
     else:
         store_rows(h_next, h_row, new)
 
@@ -192,6 +203,7 @@ def _finish_reset_after(
     n_units,
     valid,
     training,
+    streams,
 ):
     """Compute new states of some rows, a register each, and the tape when training."""
     i = 0
@@ -209,6 +221,7 @@ def _finish_reset_after(
             n_units,
             valid,
             training,
+            streams,
         )
         i += 4
     if i + 2 <= rows:
@@ -225,6 +238,7 @@ def _finish_reset_after(
             n_units,
             valid,
             training,
+            streams,
         )
         i += 2
     if i < rows:
@@ -241,19 +255,20 @@ def _finish_reset_after(
             n_units,
             valid,
             training,
+            streams,
         )
 
 
 @inline
-def _fetch_records(rows, h_next, h_row, record, n_units, training):
-    """Fetch what a tile is going to write: states and, when training, their records.
+def _fetch_records(rows, h_next, h_row, record, n_units, with_records):
+    """Fetch what a tile is going to write: states and, if wanted, their records.
 
     They are far apart, and the caches hold neither a long tape nor a long output:
     without this, writing them would wait for their lines.
     """
     for i in range(rows):
         prefetch_to_write(h_next + i * h_row)
-        if training:
+        if with_records:
             for k in range(4 * i, 4 * i + 4):
                 prefetch_to_write(record + k * n_units)
 
@@ -320,6 +335,7 @@ def step_reset_after(
                     n_units,
                     min(wide, n_units - unit),
                     training,
+                    False,
                 )
         return
     n_tiles = tiles_for(rows)
@@ -359,6 +375,7 @@ def step_reset_after(
                 n_units,
                 valid,
                 training,
+                False,
             )
 
 
@@ -379,6 +396,7 @@ def whole_step_reset_after(
     tape,
     training: int,
     fetches: int,
+    streams: int,
     begin: int,
     end: int,
 ):
@@ -387,6 +405,7 @@ def whole_step_reset_after(
     weights : as packed, of the inputs, the states and the biases
     sums : scratch, TILE_ROWS * 4 registers
     fetches : whether h_next and, when training, the tape are to be fetched first
+    streams : whether the tape is to be written past the caches
     """
     wide = lanes(h)
     recurrent = recurrent_weights(weights, n_inputs, n_units)
@@ -406,7 +425,7 @@ def whole_step_reset_after(
                     h_row,
                     tape + i * 4 * n_units + unit,
                     n_units,
-                    training,
+                    training and not streams,
                 )
             gates_tile(
                 height,
@@ -435,6 +454,7 @@ def whole_step_reset_after(
                 n_units,
                 valid,
                 training,
+                streams,
             )
 
 

@@ -53,6 +53,8 @@ from fastgru.kernels.products import (
 from fastgru.kernels.simd import (
     TILE_ROWS,
     aligned,
+    can_stream,
+    end_streams,
     lanes,
     pointer,
 )
@@ -64,9 +66,10 @@ from fastgru.kernels.steps import (
 )
 from fastgru.kernels.sync import meet_after, place_of, share_of
 
-# Units of all steps from which on the tape is fetched before it is written: no cache
-# near a core holds so many until the next call, 5 numbers of each.
-_MANY_STATES = 200_000
+# Units of all steps, 5 numbers of each, from which on a tape is fetched before it is
+# written, as no cache near a core holds so many until the next call; and from which on
+# it is written past the caches, as the last one does not hold them until the way back.
+_MANY_STATES, _TOO_MANY_STATES = 200_000, 2_000_000
 
 
 @inline
@@ -118,7 +121,9 @@ def _train_together(
 
     sums = scratch
     before = sums + max(TILE_ROWS * 4 * wide, rows * padded)
-    fetches = start(steps, steps.n_steps) * n_units > _MANY_STATES
+    n_states = start(steps, steps.n_steps) * n_units
+    fetches = n_states > _MANY_STATES
+    streams = n_states > _TOO_MANY_STATES and can_stream(tape, n_units)
     if reset_after:
         bias = biases(packed, n_inputs, n_units)
         prefill_bias_of_hn(before, before_row, rows_ahead, bias, n_units)
@@ -179,6 +184,7 @@ def _train_together(
                 record,
                 True,
                 fetches,
+                streams,
                 share.begin,
                 share.end,
             )
@@ -240,6 +246,8 @@ def _train_together(
         running = write_states(
             output, column, h_n, state, n_units, share, steps, t, first, last, running
         )
+    if streams:
+        end_streams()
 
 
 @thread_work

@@ -180,6 +180,7 @@ def _infer_together(
                 gates,
                 False,
                 in_place,
+                False,
                 share.begin,
                 share.end,
             )

@@ -38,6 +38,8 @@ from numba.extending import (
     register_model,
 )
 
+from fastgru._jit import inline
+
 
 @dataclass(frozen=True)
 class Registers:
@@ -79,6 +81,7 @@ REGISTERS = choose_registers(host_features(), platform.machine())
 TILE_ROWS = REGISTERS.tile_rows
 ALIGNMENT = 64  # bytes of a cache line, and of the largest register
 TILE_VECTORS = 3
+_HOLDS_LINE = REGISTERS.size == ALIGNMENT
 
 INT64 = ir.IntType(64)
 INT32 = ir.IntType(32)
@@ -338,6 +341,51 @@ def store_rows(typingctx, address, distance, vector):
         return context.get_dummy_value()
 
     return types.void(address, types.intp, vector), codegen
+
+
+@intrinsic
+def stream_rows(typingctx, address, distance, vector):
+    """Write such registers past the caches, each a cache line of its own.
+
+    Nothing is read for it, unlike for a line that is written in the cache; what will
+    not be needed soon takes no place there.  Others see it after ``end_streams``.
+    """
+
+    def codegen(context, builder, sig, args):
+        place, distance, vector = args
+        one = builder.module.add_metadata([ir.Constant(INT32, 1)])
+        for row in _emit_rows(builder, vector, sig.args[2].registers):
+            line = builder.bitcast(place, row.type.as_pointer())
+            write = builder.store(row, line)
+            write.align = ALIGNMENT
+            write.set_metadata("nontemporal", one)
+            place = builder.gep(place, [distance])
+        return context.get_dummy_value()
+
+    return types.void(address, types.intp, vector), codegen
+
+
+@inline
+def can_stream(address, row_size):
+    """Whether ``stream_rows`` can write all registers of rows of so many numbers."""
+    is_whole = row_size % lanes(address) == 0 and is_aligned(address)
+    return _HOLDS_LINE and is_whole
+
+
+@intrinsic
+def end_streams(typingctx):
+    """Have everything written that ``stream_rows`` was given."""
+
+    def codegen(context, builder, sig, args):
+        if REGISTERS.name == "AVX-512":
+            kind = ir.FunctionType(ir.VoidType(), [])
+            name = "llvm.x86.sse.sfence"
+            builder.call(
+                cgutils.get_or_insert_function(builder.module, kind, name), []
+            )
+        return context.get_dummy_value()
+
+    return types.void(), codegen
 
 
 def emit_prefetch(builder, address, *, writes):
