@@ -380,9 +380,7 @@ def end_streams(typingctx):
         if REGISTERS.name == "AVX-512":
             kind = ir.FunctionType(ir.VoidType(), [])
             name = "llvm.x86.sse.sfence"
-            builder.call(
-                cgutils.get_or_insert_function(builder.module, kind, name), []
-            )
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [])
         return context.get_dummy_value()
 
     return types.void(), codegen
