@@ -22,7 +22,7 @@ from fastgru.layers._checks import (
 from fastgru.layers._layer import Form, Layer, Rows
 from fastgru.layers._layout import Layout
 from fastgru.layers._tape import SingleUse
-from fastgru.layers.gru_stack import GRUStack, StackSettings, StackTape
+from fastgru.layers.gru_stack import AnyTape, StackSettings, make_stack
 from fastgru.layers.masks import Masks, check_masks
 from fastgru.layers.recurrence import drawn_parameters
 from fastgru.parameters import ParameterSet
@@ -228,7 +228,7 @@ class GRU(Layer):
 
     def _bind(self, parameters: ParameterSet) -> None:
         self._parameters = parameters
-        self._stack = GRUStack(self._stack_settings, parameters)
+        self._stack = make_stack(self._stack_settings, parameters)
 
     def _pack(self) -> None:
         self._stack.pack()
@@ -351,7 +351,8 @@ class GRU(Layer):
         if output is None:
             output = tape.last_states(self.hidden_size)
         output = layout.to_user(output, self._output_size)
-        output.setflags(write=False)
+        # Read-only; by name it would take a small call a fiftieth longer.
+        output.setflags(False)  # type: ignore[call-arg]
         return output, layout.states_to_user(h_n), Pullback(self, layout, tape)
 
     def kernel_arrays(
@@ -477,7 +478,7 @@ class GRU(Layer):
         masks: Masks | None,
         n_threads: int,
         states: np.ndarray | None = None,
-    ) -> tuple[Rows, StackTape]:
+    ) -> tuple[Rows, AnyTape]:
         """Run the layer for training; states : as for ``_infer``."""
         geometry = rows.geometry
         assert geometry is not None
@@ -495,7 +496,7 @@ class GRU(Layer):
 
     def _back(
         self,
-        tape: StackTape,
+        tape: AnyTape,
         d_values: np.ndarray,
         gradients: ParameterSet,
         n_threads: int,
@@ -509,10 +510,10 @@ class GRU(Layer):
         return d_x
 
 
-class Pullback(SingleUse[StackTape]):
+class Pullback(SingleUse[AnyTape]):
     """Takes gradients of a layer's outputs back to its inputs and parameters, once."""
 
-    def __init__(self, layer: GRU, layout: Layout, tape: StackTape) -> None:
+    def __init__(self, layer: GRU, layout: Layout, tape: AnyTape) -> None:
         self._layer = layer
         self._layout = layout
         self._tape = tape

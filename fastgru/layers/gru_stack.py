@@ -1,9 +1,15 @@
-"""All layers and directions of a GRU on tables of rows."""
+"""All layers and directions of a GRU on tables of rows.
+
+The usual GRU has one layer of one direction.  It has a class of its own with few words,
+since a small call is mostly those; ``make_stack`` chooses.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -70,10 +76,14 @@ class StackTape:
 
     def last_states(self, hidden_size: int) -> np.ndarray:
         """Return the last layer's states, packed rows on and on, a view."""
-        return self.tapes[-1][0].packed_states(hidden_size)
+        return self.tapes[-1][0].last_states(hidden_size)
 
 
-class GRUStack:
+AnyTape: TypeAlias = Tape | StackTape
+TapeT = TypeVar("TapeT", Tape, StackTape)
+
+
+class GRUStack(ABC, Generic[TapeT]):
     """The layers of a GRU, each of one or two directions.
 
     Parameters
@@ -89,7 +99,6 @@ class GRUStack:
         self.n_states = settings.directions * settings.num_layers
         self._one_direction = not settings.bidirectional
         self._hidden_size = settings.hidden_size
-        self._output_size = settings.output_size
         self.layers = [
             [
                 Recurrence(
@@ -102,7 +111,6 @@ class GRUStack:
             ]
             for layer in range(settings.num_layers)
         ]
-        self._first = self.layers[0][0]
 
     def pack(self) -> None:
         """Bring the packed weights up to date; called whenever parameters were set."""
@@ -114,6 +122,7 @@ class GRUStack:
         """Whether a tape's states of this geometry are the last layer's output."""
         return self._one_direction and geometry.is_packed
 
+    @abstractmethod
     def infer(
         self,
         x: np.ndarray,
@@ -134,12 +143,124 @@ class GRUStack:
         -------
         h_n : (D * L, B, H)
         """
+
+    @abstractmethod
+    def record(
+        self,
+        x: np.ndarray,
+        geometry: Geometry,
+        h_0: np.ndarray | None,
+        output: np.ndarray | None,
+        masks: Masks | None,
+        n_threads: int | None,
+    ) -> tuple[np.ndarray, TapeT]:
+        """Run all layers and keep the tape; arguments as for ``infer``.
+
+        masks : what draws the masks of both kinds of dropout, or None for no dropout
+        """
+
+    @abstractmethod
+    def back(
+        self,
+        tape: TapeT,
+        gradients: ParameterSet,
+        d_output: np.ndarray | None,
+        d_h_n: np.ndarray | None,
+        d_x: np.ndarray | None,
+        n_threads: int | None,
+    ) -> np.ndarray:
+        """Take gradients back through all layers; the tape is used up.
+
+        Parameters
+        ----------
+        gradients : written
+        d_output : (rows, D * H) or None
+        d_h_n : (D * L, B, H) or None
+        d_x : (rows, I), written where a sequence has a step, or None
+
+        Returns
+        -------
+        d_h_0 : (D * L, B, H)
+        """
+
+    def _empty_states(self, geometry: Geometry) -> np.ndarray:
+        shape = (self.n_states, geometry.batch, self._hidden_size)
+        return _buffers.empty(shape, self.dtype)
+
+    def _recurrent_mask(self, masks: Masks, k: int) -> np.ndarray | None:
+        """Draw the mask of one direction of one layer, numbered as in h_n."""
+        rate = self.settings.recurrent_dropout
+        if rate == 0.0:
+            return None
+        return masks.of_layer(2 * k).draw(self.settings.hidden_size, rate, self.dtype)
+
+
+class _OneLayer(GRUStack[Tape]):
+    """One layer of one direction."""
+
+    def __init__(self, settings: StackSettings, parameters: ParameterSet) -> None:
+        super().__init__(settings, parameters)
+        self._layer = self.layers[0][0]
+
+    def infer(
+        self,
+        x: np.ndarray,
+        geometry: Geometry,
+        h_0: np.ndarray | None,
+        output: np.ndarray | None,
+        n_threads: int | None,
+    ) -> np.ndarray:
         h_n = self._empty_states(geometry)
-        if self.n_states == 1:
-            # The usual case, with few words: a small call is mostly this.
-            state = None if h_0 is None else h_0[0]
-            self._first.infer(x, geometry, state, h_n[0], output, 0, n_threads)
-            return h_n
+        state = None if h_0 is None else h_0[0]
+        self._layer.infer(x, geometry, state, h_n[0], output, 0, n_threads)
+        return h_n
+
+    def record(
+        self,
+        x: np.ndarray,
+        geometry: Geometry,
+        h_0: np.ndarray | None,
+        output: np.ndarray | None,
+        masks: Masks | None,
+        n_threads: int | None,
+    ) -> tuple[np.ndarray, Tape]:
+        h_n = self._empty_states(geometry)
+        state = None if h_0 is None else h_0[0]
+        mask = None if masks is None else self._recurrent_mask(masks, 0)
+        tape = self._layer.record(
+            x, geometry, state, h_n[0], output, 0, mask, n_threads
+        )
+        return h_n, tape
+
+    def back(
+        self,
+        tape: Tape,
+        gradients: ParameterSet,
+        d_output: np.ndarray | None,
+        d_h_n: np.ndarray | None,
+        d_x: np.ndarray | None,
+        n_threads: int | None,
+    ) -> np.ndarray:
+        d_h_0 = self._empty_states(tape.geometry)
+        d_state = None if d_h_n is None else d_h_n[0]
+        self._layer.back(
+            tape, gradients, d_output, 0, d_state, d_h_0[0], d_x, n_threads
+        )
+        return d_h_0
+
+
+class _Layers(GRUStack[StackTape]):
+    """Several layers or directions."""
+
+    def infer(
+        self,
+        x: np.ndarray,
+        geometry: Geometry,
+        h_0: np.ndarray | None,
+        output: np.ndarray | None,
+        n_threads: int | None,
+    ) -> np.ndarray:
+        h_n = self._empty_states(geometry)
         k = 0
         for directions in self.layers:
             is_last = directions is self.layers[-1]
@@ -162,19 +283,7 @@ class GRUStack:
         masks: Masks | None,
         n_threads: int | None,
     ) -> tuple[np.ndarray, StackTape]:
-        """Run all layers and keep the tape; arguments as for ``infer``.
-
-        masks : what draws the masks of both kinds of dropout, or None for no dropout
-        """
         h_n = self._empty_states(geometry)
-        if self.n_states == 1:
-            # With few words, as in ``infer``.
-            state = None if h_0 is None else h_0[0]
-            mask = None if masks is None else self._recurrent_mask(masks, 0)
-            only = self._first.record(
-                x, geometry, state, h_n[0], output, 0, mask, n_threads
-            )
-            return h_n, StackTape([[only]], [None], geometry, len(x))
         tape = StackTape([], [], geometry, len(x))
         k = 0
         for layer, directions in enumerate(self.layers):
@@ -201,7 +310,7 @@ class GRUStack:
             if is_last:
                 break
             if y is None:
-                x = tapes[0].packed_states(self._hidden_size)
+                x = tapes[0].last_states(self._hidden_size)
                 x = x.reshape(-1, self._hidden_size)
             else:
                 x = y
@@ -221,34 +330,7 @@ class GRUStack:
         d_x: np.ndarray | None,
         n_threads: int | None,
     ) -> np.ndarray:
-        """Take gradients back through all layers; the tape is used up.
-
-        Parameters
-        ----------
-        gradients : written
-        d_output : (rows, D * H) or None
-        d_h_n : (D * L, B, H) or None
-        d_x : (rows, I), written where a sequence has a step, or None
-
-        Returns
-        -------
-        d_h_0 : (D * L, B, H)
-        """
         d_h_0 = self._empty_states(tape.geometry)
-        if self.n_states == 1:
-            # With few words, as in ``infer``.
-            d_state = None if d_h_n is None else d_h_n[0]
-            self._first.back(
-                tape.tapes.pop()[0],
-                gradients,
-                d_output,
-                0,
-                d_state,
-                d_h_0[0],
-                d_x,
-                n_threads,
-            )
-            return d_h_0
         d_y = d_output
         for layer in range(len(self.layers) - 1, -1, -1):
             directions = self.layers[layer]
@@ -274,19 +356,8 @@ class GRUStack:
             d_y = d_input
         return d_h_0
 
-    def _empty_states(self, geometry: Geometry) -> np.ndarray:
-        shape = (self.n_states, geometry.batch, self._hidden_size)
-        return _buffers.empty(shape, self.dtype)
-
     def _empty_table(self, n_rows: int) -> np.ndarray:
-        return _buffers.empty((n_rows, self._output_size), self.dtype)
-
-    def _recurrent_mask(self, masks: Masks, k: int) -> np.ndarray | None:
-        """Draw the mask of one direction of one layer, numbered as in h_n."""
-        rate = self.settings.recurrent_dropout
-        if rate == 0.0:
-            return None
-        return masks.of_layer(2 * k).draw(self.settings.hidden_size, rate, self.dtype)
+        return _buffers.empty((n_rows, self.settings.output_size), self.dtype)
 
     def _output_mask(self, masks: Masks, layer: int) -> np.ndarray | None:
         """Draw the mask of what a layer hands to the next."""
@@ -295,3 +366,9 @@ class GRUStack:
             return None
         number = 2 * layer + 1
         return masks.of_layer(number).draw(self.settings.output_size, rate, self.dtype)
+
+
+def make_stack(settings: StackSettings, parameters: ParameterSet) -> GRUStack:
+    """Return the layers of a GRU."""
+    is_one = settings.num_layers == settings.directions == 1
+    return (_OneLayer if is_one else _Layers)(settings, parameters)

@@ -23,7 +23,7 @@ from fastgru.layers.dropout import Dropout
 from fastgru.layers.embedding import Embedding
 from fastgru.layers.geometry import Geometry
 from fastgru.layers.gru import GRU
-from fastgru.layers.gru_stack import StackTape
+from fastgru.layers.gru_stack import AnyTape
 from fastgru.layers.masks import Masks, check_masks
 from fastgru.layers.one_hot import OneHot
 from fastgru.layers.pooling import Pooling
@@ -540,7 +540,7 @@ class _FinalStates:
 
     def _record(
         self, rows: Rows, masks: Masks | None, n_threads: int
-    ) -> tuple[Rows, StackTape]:
+    ) -> tuple[Rows, AnyTape]:
         assert rows.geometry is not None
         h_n, tape = self._gru._stack.record(
             rows.values, rows.geometry, None, None, masks, n_threads
@@ -549,7 +549,7 @@ class _FinalStates:
 
     def _back(
         self,
-        tape: StackTape,
+        tape: AnyTape,
         d_values: np.ndarray,
         gradients: ParameterSet,
         n_threads: int,

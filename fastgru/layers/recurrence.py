@@ -90,9 +90,10 @@ class Tape:
     states: np.ndarray
     mask: np.ndarray  # (B, H), or of no rows
     n_columns: int  # of the inputs
+    n_table_rows: int  # of x and output: steps past a sequence's end have rows too
     version: int  # of the weights
 
-    def packed_states(self, hidden_size: int) -> np.ndarray:
+    def last_states(self, hidden_size: int) -> np.ndarray:
         """Return the states of packed rows, on and on, (n_rows * H,), a view."""
         begin = self.geometry.batch * hidden_size
         return self.states[begin : begin + self.geometry.n_rows * hidden_size]
@@ -228,7 +229,7 @@ class Recurrence:
         if self.backwards:
             geometry = geometry.reversed()
         n_units, slack, n_rows = self.hidden_size, self._slack, geometry.n_rows
-        n_columns = x.shape[1]
+        n_table_rows, n_columns = x.shape
         n_states = (geometry.batch + n_rows) * n_units + slack
         n_gates = n_rows * (4 * n_units + n_columns) + slack
         tape = Tape(
@@ -237,6 +238,7 @@ class Recurrence:
             _buffers.empty((n_states if mask is None else 2 * n_states,), self.dtype),
             self._nothing if mask is None else mask,
             n_columns,
+            n_table_rows,
             self._version,
         )
         arguments = (
