@@ -351,8 +351,7 @@ class GRU(Layer):
         if output is None:
             output = tape.last_states(self.hidden_size)
         output = layout.to_user(output, self._output_size)
-        # Read-only; by name it would take a small call a fiftieth longer.
-        output.setflags(False)  # type: ignore[call-arg]
+        output.setflags(write=False)
         return output, layout.states_to_user(h_n), Pullback(self, layout, tape)
 
     def kernel_arrays(
