@@ -221,6 +221,7 @@ def _back_together(
                 weights,
                 n_vectors,
                 3 * n_units,
+                t % 2,
                 share.begin,
                 share.end,
             )
@@ -237,6 +238,7 @@ def _back_together(
                 candidate,
                 n_vectors,
                 n_units,
+                t % 2,
                 share.begin,
                 share.end,
             )
@@ -264,6 +266,7 @@ def _back_together(
                 weights,
                 n_vectors,
                 2 * n_units,
+                t % 2,
                 share.begin,
                 share.end,
             )
@@ -285,6 +288,7 @@ def _back_together(
                 input_gradient_weights(packed, n_inputs, n_units),
                 input_vectors,
                 3 * n_units,
+                False,
             )
             for b in range(running):
                 target = d_x.address + user_row(steps, t, first + b) * n_inputs

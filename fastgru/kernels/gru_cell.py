@@ -288,6 +288,7 @@ def step_reset_after(
     sums,
     tape,
     training: int,
+    descends: int,
     begin: int,
     end: int,
 ):
@@ -299,10 +300,15 @@ def step_reset_after(
         hn its bias
     sums : scratch, TILE_ROWS * 3 registers
     tape : rows of 4H numbers, written when training
+    descends : as for ``product_share``: every other step, so that of weights too many
+        for the cache those used last are there
     """
     wide = lanes(h)
     if rows == 1:
-        for vector in range(begin, end, WIDE_PANELS):
+        n_groups = (end - begin + WIDE_PANELS - 1) // WIDE_PANELS
+        for k in range(n_groups):
+            group = n_groups - 1 - k if descends else k
+            vector = begin + group * WIDE_PANELS
             panels = min(WIDE_PANELS, end - vector)
             wide_tile(
                 panels,
@@ -339,7 +345,8 @@ def step_reset_after(
                 )
         return
     n_tiles = tiles_for(rows)
-    for vector in range(begin, end):
+    for k in range(begin, end):
+        vector = begin + end - 1 - k if descends else k
         unit = vector * wide
         valid = min(wide, n_units - unit)
         panel = weights + unit * 3 * n_units
@@ -397,6 +404,7 @@ def whole_step_reset_after(
     training: int,
     fetches: int,
     streams: int,
+    descends: int,
     begin: int,
     end: int,
 ):
@@ -411,14 +419,15 @@ def whole_step_reset_after(
     recurrent = recurrent_weights(weights, n_inputs, n_units)
     bias = biases(weights, n_inputs, n_units)
     n_tiles = tiles_for(rows)
-    for vector in range(begin, end):
+    for k in range(begin, end):
+        vector = begin + end - 1 - k if descends else k
         unit = vector * wide
         valid = min(wide, n_units - unit)
         for tile in range(n_tiles):
             i = part_start(rows, n_tiles, tile)
             height = part_start(rows, n_tiles, tile + 1) - i
             place = i * h_row + unit
-            if fetches and vector % _REGISTERS_PER_LINE == 0:
+            if fetches and (k - begin) % _REGISTERS_PER_LINE == 0:
                 _fetch_records(
                     height,
                     h_next + place,
@@ -471,6 +480,7 @@ def reset_before(
     gates,
     gates_row: int,
     training: int,
+    descends: int,
     begin: int,
     end: int,
 ):
@@ -485,7 +495,8 @@ def reset_before(
     wide = lanes(seen)
     part = n_units if training else vectors_for(n_units, seen) * wide
     n_tiles = tiles_for(rows)
-    for vector in range(begin, end):
+    for k in range(begin, end):
+        vector = begin + end - 1 - k if descends else k
         unit = vector * wide
         valid = min(wide, n_units - unit)
         for tile in range(n_tiles):
@@ -533,6 +544,7 @@ def candidate_before(
     gates,
     gates_row: int,
     training: int,
+    descends: int,
     begin: int,
     end: int,
 ):
@@ -556,6 +568,7 @@ def candidate_before(
         candidate,
         n_vectors,
         n_units,
+        descends,
         begin,
         end,
     )

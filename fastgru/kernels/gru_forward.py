@@ -185,6 +185,7 @@ def _train_together(
                 True,
                 fetches,
                 streams,
+                t % 2,
                 share.begin,
                 share.end,
             )
@@ -203,6 +204,7 @@ def _train_together(
                 sums,
                 record,
                 True,
+                t % 2,
                 share.begin,
                 share.end,
             )
@@ -219,6 +221,7 @@ def _train_together(
                 record,
                 4 * n_units,
                 True,
+                t % 2,
                 share.begin,
                 share.end,
             )
@@ -236,6 +239,7 @@ def _train_together(
                 record,
                 4 * n_units,
                 True,
+                t % 2,
                 share.begin,
                 share.end,
             )

@@ -181,6 +181,7 @@ def _infer_together(
                 False,
                 in_place,
                 False,
+                t % 2,
                 share.begin,
                 share.end,
             )
@@ -199,6 +200,7 @@ def _infer_together(
                 sums,
                 gates,
                 False,
+                t % 2,
                 share.begin,
                 share.end,
             )
@@ -215,6 +217,7 @@ def _infer_together(
                 gates,
                 3 * padded,
                 False,
+                t % 2,
                 share.begin,
                 share.end,
             )
@@ -232,6 +235,7 @@ def _infer_together(
                 gates,
                 3 * padded,
                 False,
+                t % 2,
                 share.begin,
                 share.end,
             )

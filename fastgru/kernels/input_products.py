@@ -99,6 +99,7 @@ def input_product(
                 packed,
                 3 * n_vectors,
                 n_inputs,
+                False,
                 begin,
                 end,
             )

@@ -136,6 +136,7 @@ def step_rows(
             sums,
             gates,
             False,
+            False,
             0,
             n_vectors,
         )
@@ -152,6 +153,7 @@ def step_rows(
             gates,
             3 * padded,
             False,
+            False,
             0,
             n_vectors,
         )
@@ -167,6 +169,7 @@ def step_rows(
             sums,
             gates,
             3 * padded,
+            False,
             False,
             0,
             n_vectors,

@@ -102,13 +102,12 @@ def panel_product(
 
 
 @inline
-def _whole_panels(n_vectors, panel, begin, end):
-    """Return how many panels of three registers from this one on lie in a share."""
+def _count_whole_panels(n_vectors, begin, end):
+    """Return how many panels of three registers lie in a share, side by side."""
     # They come first, those of two behind them.
     n_whole = n_vectors - (TILE_VECTORS - 1) * panels_for(n_vectors)
-    if panel * TILE_VECTORS < begin:
-        return 0
-    return min(n_whole, end // TILE_VECTORS) - panel
+    first = (begin + TILE_VECTORS - 1) // TILE_VECTORS
+    return max(0, min(n_whole, end // TILE_VECTORS) - first)
 
 
 @compiled_once
@@ -124,19 +123,33 @@ def product_share(
     b,
     n_vectors: int,
     n_terms: int,
+    descends: int,
     begin: int,
     end: int,
 ):
-    """Compute registers begin to end - 1 of the ``n_vectors`` of each row of c."""
+    """Compute registers begin to end - 1 of the ``n_vectors`` of each row of c.
+
+    descends : whether the last panel comes first; who alternates finds in the cache
+        what was used last
+    """
     wide = lanes(c)
-    panel = 0
-    while panel < panels_for(n_vectors):
+    n_panels = panels_for(n_vectors)
+    # Whole panels go together in groups where there is one row.
+    first_whole = (begin + TILE_VECTORS - 1) // TILE_VECTORS
+    n_whole = _count_whole_panels(n_vectors, begin, end) if rows == 1 else 0
+    for k in range(n_panels):
+        panel = n_panels - 1 - k if descends else k
+        in_group, together = 0, 0
+        if first_whole <= panel < first_whole + n_whole:
+            in_group = (panel - first_whole) % WIDE_PANELS
+            together = min(WIDE_PANELS, first_whole + n_whole - (panel - in_group))
+        if together > 1 and in_group > 0:
+            continue
         first = panel_start(n_vectors, panel)
         after = panel_start(n_vectors, panel + 1)
         v = max(begin, first)
         width = min(end, after) - v
-        together = min(WIDE_PANELS, _whole_panels(n_vectors, panel, begin, end))
-        if rows == 1 and together > 1:
+        if together > 1:
             wide_tile(
                 together,
                 c + v * wide,
@@ -150,9 +163,7 @@ def product_share(
                 TILE_VECTORS * wide,
                 n_terms,
             )
-            panel += together
-            continue
-        if width > 0:
+        elif width > 0:
             panel_product(
                 width,
                 rows,
@@ -167,11 +178,12 @@ def product_share(
                 (after - first) * wide,
                 n_terms,
             )
-        panel += 1
 
 
 @inline
-def product(rows, c, c_row, init, init_row, a, a_row, a_k, b, n_vectors, n_terms):
+def product(
+    rows, c, c_row, init, init_row, a, a_row, a_k, b, n_vectors, n_terms, descends
+):
     """Compute all ``n_vectors`` registers of each row of c; b holds all panels."""
     product_share(
         rows,
@@ -185,6 +197,7 @@ def product(rows, c, c_row, init, init_row, a, a_row, a_k, b, n_vectors, n_terms
         b,
         n_vectors,
         n_terms,
+        descends,
         0,
         n_vectors,
     )
