@@ -113,8 +113,8 @@ def _inside_joblib_worker() -> bool:
 class parallel_region:
     """Reserves the threads for one call: a context of how many it got, maybe only 1.
 
-    Not a generator, and Numba is told only what it does not know: a small call would
-    take a tenth longer.
+    Not a generator, and Numba is told only what it does not know: together they would
+    add 2 microseconds to calls that take less than a hundred.
     """
 
     __slots__ = ("_before", "_lock", "_wanted")

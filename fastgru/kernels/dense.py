@@ -158,7 +158,6 @@ def _forward_rows(
             bias + padded,
             vectors_for(n_outputs, scratch),
             n_inputs,
-            False,
         )
         _activate(scratch, activation, rows * padded)
         for i in range(rows):
@@ -229,7 +228,6 @@ def _backward_rows(
             transposed,
             vectors_for(n_inputs, scratch),
             n_outputs,
-            False,
         )
         for i in range(rows):
             target = pointer(d_x) + (row + i) * n_inputs

@@ -288,7 +288,6 @@ def _back_together(
                 input_gradient_weights(packed, n_inputs, n_units),
                 input_vectors,
                 3 * n_units,
-                False,
             )
             for b in range(running):
                 target = d_x.address + user_row(steps, t, first + b) * n_inputs

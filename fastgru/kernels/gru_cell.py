@@ -30,6 +30,7 @@ from fastgru.kernels.activations import gate, tanh
 from fastgru.kernels.assembly_gates import HAS_GATES, new_states_of_4_rows
 from fastgru.kernels.packing import biases, recurrent_weights
 from fastgru.kernels.products import (
+    in_turn,
     part_start,
     product_share,
     tiles_for,
@@ -94,6 +95,7 @@ def _store_valid_rows(target, distance, value, valid):
 
 @inline
 def _write_records(record, record_row, n_units, hn, r, z, n, valid, streams):
+    """Write registers of some rows of the tape."""
     if streams:
         stream_rows(record, record_row, hn)
         stream_rows(record + n_units, record_row, r)
@@ -300,15 +302,14 @@ def step_reset_after(
         hn its bias
     sums : scratch, TILE_ROWS * 3 registers
     tape : rows of 4H numbers, written when training
-    descends : as for ``product_share``: every other step, so that of weights too many
-        for the cache those used last are there
+    descends : whether the last units come first, as in every other step; see
+        ``products.in_turn``
     """
     wide = lanes(h)
     if rows == 1:
         n_groups = (end - begin + WIDE_PANELS - 1) // WIDE_PANELS
         for k in range(n_groups):
-            group = n_groups - 1 - k if descends else k
-            vector = begin + group * WIDE_PANELS
+            vector = begin + in_turn(k, 0, n_groups, descends) * WIDE_PANELS
             panels = min(WIDE_PANELS, end - vector)
             wide_tile(
                 panels,
@@ -345,8 +346,8 @@ def step_reset_after(
                 )
         return
     n_tiles = tiles_for(rows)
-    for k in range(begin, end):
-        vector = begin + end - 1 - k if descends else k
+    for k in range(end - begin):
+        vector = in_turn(k, begin, end, descends)
         unit = vector * wide
         valid = min(wide, n_units - unit)
         panel = weights + unit * 3 * n_units
@@ -419,15 +420,15 @@ def whole_step_reset_after(
     recurrent = recurrent_weights(weights, n_inputs, n_units)
     bias = biases(weights, n_inputs, n_units)
     n_tiles = tiles_for(rows)
-    for k in range(begin, end):
-        vector = begin + end - 1 - k if descends else k
+    for k in range(end - begin):
+        vector = in_turn(k, begin, end, descends)
         unit = vector * wide
         valid = min(wide, n_units - unit)
         for tile in range(n_tiles):
             i = part_start(rows, n_tiles, tile)
             height = part_start(rows, n_tiles, tile + 1) - i
             place = i * h_row + unit
-            if fetches and (k - begin) % _REGISTERS_PER_LINE == 0:
+            if fetches and k % _REGISTERS_PER_LINE == 0:
                 _fetch_records(
                     height,
                     h_next + place,
@@ -495,8 +496,8 @@ def reset_before(
     wide = lanes(seen)
     part = n_units if training else vectors_for(n_units, seen) * wide
     n_tiles = tiles_for(rows)
-    for k in range(begin, end):
-        vector = begin + end - 1 - k if descends else k
+    for k in range(end - begin):
+        vector = in_turn(k, begin, end, descends)
         unit = vector * wide
         valid = min(wide, n_units - unit)
         for tile in range(n_tiles):

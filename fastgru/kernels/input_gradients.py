@@ -52,7 +52,6 @@ def _input_gradient_rows(
             weights,
             n_vectors,
             3 * n_units,
-            False,
         )
         for i in range(rows):
             while row + i >= start(steps, t + 1):

@@ -102,12 +102,22 @@ def panel_product(
 
 
 @inline
-def _count_whole_panels(n_vectors, begin, end):
-    """Return how many panels of three registers lie in a share, side by side."""
-    # They come first, those of two behind them.
+def in_turn(k, begin, end, descends):
+    """Return the number that comes k-th of begin to end - 1, or counted back.
+
+    Who goes through weights forth and back finds in the cache what was used last, of
+    weights that it does not hold all.
+    """
+    return end - 1 - k if descends else begin + k
+
+
+@inline
+def _whole_panels(n_vectors, begin, end):
+    """Return the first of the panels of three registers in a share, and their end."""
+    # They come first of all panels, those of two behind them.
     n_whole = n_vectors - (TILE_VECTORS - 1) * panels_for(n_vectors)
     first = (begin + TILE_VECTORS - 1) // TILE_VECTORS
-    return max(0, min(n_whole, end // TILE_VECTORS) - first)
+    return first, min(n_whole, end // TILE_VECTORS)
 
 
 @compiled_once
@@ -129,20 +139,18 @@ def product_share(
 ):
     """Compute registers begin to end - 1 of the ``n_vectors`` of each row of c.
 
-    descends : whether the last panel comes first; who alternates finds in the cache
-        what was used last
+    descends : whether the last panel comes first; see ``in_turn``
     """
     wide = lanes(c)
     n_panels = panels_for(n_vectors)
-    # Whole panels go together in groups where there is one row.
-    first_whole = (begin + TILE_VECTORS - 1) // TILE_VECTORS
-    n_whole = _count_whole_panels(n_vectors, begin, end) if rows == 1 else 0
+    first_whole, end_whole = _whole_panels(n_vectors, begin, end)
     for k in range(n_panels):
-        panel = n_panels - 1 - k if descends else k
+        panel = in_turn(k, 0, n_panels, descends)
+        # Of one row, whole panels go together, with the first of their group.
         in_group, together = 0, 0
-        if first_whole <= panel < first_whole + n_whole:
+        if rows == 1 and first_whole <= panel < end_whole:
             in_group = (panel - first_whole) % WIDE_PANELS
-            together = min(WIDE_PANELS, first_whole + n_whole - (panel - in_group))
+            together = min(WIDE_PANELS, end_whole - (panel - in_group))
         if together > 1 and in_group > 0:
             continue
         first = panel_start(n_vectors, panel)
@@ -181,9 +189,7 @@ def product_share(
 
 
 @inline
-def product(
-    rows, c, c_row, init, init_row, a, a_row, a_k, b, n_vectors, n_terms, descends
-):
+def product(rows, c, c_row, init, init_row, a, a_row, a_k, b, n_vectors, n_terms):
     """Compute all ``n_vectors`` registers of each row of c; b holds all panels."""
     product_share(
         rows,
@@ -197,7 +203,7 @@ def product(
         b,
         n_vectors,
         n_terms,
-        descends,
+        False,
         0,
         n_vectors,
     )

@@ -121,13 +121,10 @@ class Layout:
     ) -> np.ndarray:
         """Check an array of the caller's axes and bring it to rows."""
         array = check_array(name, array, dtype)
-        if array.shape != (shape := (*self._user_axes, size)):
-            check_shape(name, array, shape)
+        check_shape(name, array, (*self._user_axes, size))
         if self._swapped:
             array = array.swapaxes(0, 1)
-        if not array.flags.carray:
-            array = readable(array)
-        return array.reshape(self.n_rows, size)
+        return readable(array).reshape(self.n_rows, size)
 
     def states_to_user(self, states: np.ndarray) -> np.ndarray:
         """Give states (layers, B, H) the caller's axes."""

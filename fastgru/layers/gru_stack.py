@@ -6,10 +6,9 @@ since a small call is mostly those; ``make_stack`` chooses.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar
+from typing import TypeAlias
 
 import numpy as np
 
@@ -80,10 +79,9 @@ class StackTape:
 
 
 AnyTape: TypeAlias = Tape | StackTape
-TapeT = TypeVar("TapeT", Tape, StackTape)
 
 
-class GRUStack(ABC, Generic[TapeT]):
+class GRUStack:
     """The layers of a GRU, each of one or two directions.
 
     Parameters
@@ -122,7 +120,6 @@ class GRUStack(ABC, Generic[TapeT]):
         """Whether a tape's states of this geometry are the last layer's output."""
         return self._one_direction and geometry.is_packed
 
-    @abstractmethod
     def infer(
         self,
         x: np.ndarray,
@@ -143,123 +140,6 @@ class GRUStack(ABC, Generic[TapeT]):
         -------
         h_n : (D * L, B, H)
         """
-
-    @abstractmethod
-    def record(
-        self,
-        x: np.ndarray,
-        geometry: Geometry,
-        h_0: np.ndarray | None,
-        output: np.ndarray | None,
-        masks: Masks | None,
-        n_threads: int | None,
-    ) -> tuple[np.ndarray, TapeT]:
-        """Run all layers and keep the tape; arguments as for ``infer``.
-
-        masks : what draws the masks of both kinds of dropout, or None for no dropout
-        """
-
-    @abstractmethod
-    def back(
-        self,
-        tape: TapeT,
-        gradients: ParameterSet,
-        d_output: np.ndarray | None,
-        d_h_n: np.ndarray | None,
-        d_x: np.ndarray | None,
-        n_threads: int | None,
-    ) -> np.ndarray:
-        """Take gradients back through all layers; the tape is used up.
-
-        Parameters
-        ----------
-        gradients : written
-        d_output : (rows, D * H) or None
-        d_h_n : (D * L, B, H) or None
-        d_x : (rows, I), written where a sequence has a step, or None
-
-        Returns
-        -------
-        d_h_0 : (D * L, B, H)
-        """
-
-    def _empty_states(self, geometry: Geometry) -> np.ndarray:
-        shape = (self.n_states, geometry.batch, self._hidden_size)
-        return _buffers.empty(shape, self.dtype)
-
-    def _recurrent_mask(self, masks: Masks, k: int) -> np.ndarray | None:
-        """Draw the mask of one direction of one layer, numbered as in h_n."""
-        rate = self.settings.recurrent_dropout
-        if rate == 0.0:
-            return None
-        return masks.of_layer(2 * k).draw(self.settings.hidden_size, rate, self.dtype)
-
-
-class _OneLayer(GRUStack[Tape]):
-    """One layer of one direction."""
-
-    def __init__(self, settings: StackSettings, parameters: ParameterSet) -> None:
-        super().__init__(settings, parameters)
-        self._layer = self.layers[0][0]
-
-    def infer(
-        self,
-        x: np.ndarray,
-        geometry: Geometry,
-        h_0: np.ndarray | None,
-        output: np.ndarray | None,
-        n_threads: int | None,
-    ) -> np.ndarray:
-        h_n = self._empty_states(geometry)
-        state = None if h_0 is None else h_0[0]
-        self._layer.infer(x, geometry, state, h_n[0], output, 0, n_threads)
-        return h_n
-
-    def record(
-        self,
-        x: np.ndarray,
-        geometry: Geometry,
-        h_0: np.ndarray | None,
-        output: np.ndarray | None,
-        masks: Masks | None,
-        n_threads: int | None,
-    ) -> tuple[np.ndarray, Tape]:
-        h_n = self._empty_states(geometry)
-        state = None if h_0 is None else h_0[0]
-        mask = None if masks is None else self._recurrent_mask(masks, 0)
-        tape = self._layer.record(
-            x, geometry, state, h_n[0], output, 0, mask, n_threads
-        )
-        return h_n, tape
-
-    def back(
-        self,
-        tape: Tape,
-        gradients: ParameterSet,
-        d_output: np.ndarray | None,
-        d_h_n: np.ndarray | None,
-        d_x: np.ndarray | None,
-        n_threads: int | None,
-    ) -> np.ndarray:
-        d_h_0 = self._empty_states(tape.geometry)
-        d_state = None if d_h_n is None else d_h_n[0]
-        self._layer.back(
-            tape, gradients, d_output, 0, d_state, d_h_0[0], d_x, n_threads
-        )
-        return d_h_0
-
-
-class _Layers(GRUStack[StackTape]):
-    """Several layers or directions."""
-
-    def infer(
-        self,
-        x: np.ndarray,
-        geometry: Geometry,
-        h_0: np.ndarray | None,
-        output: np.ndarray | None,
-        n_threads: int | None,
-    ) -> np.ndarray:
         h_n = self._empty_states(geometry)
         k = 0
         for directions in self.layers:
@@ -282,7 +162,11 @@ class _Layers(GRUStack[StackTape]):
         output: np.ndarray | None,
         masks: Masks | None,
         n_threads: int | None,
-    ) -> tuple[np.ndarray, StackTape]:
+    ) -> tuple[np.ndarray, AnyTape]:
+        """Run all layers and keep the tape; arguments as for ``infer``.
+
+        masks : what draws the masks of both kinds of dropout, or None for no dropout
+        """
         h_n = self._empty_states(geometry)
         tape = StackTape([], [], geometry, len(x))
         k = 0
@@ -323,13 +207,27 @@ class _Layers(GRUStack[StackTape]):
 
     def back(
         self,
-        tape: StackTape,
+        tape: AnyTape,
         gradients: ParameterSet,
         d_output: np.ndarray | None,
         d_h_n: np.ndarray | None,
         d_x: np.ndarray | None,
         n_threads: int | None,
     ) -> np.ndarray:
+        """Take gradients back through all layers; the tape is used up.
+
+        Parameters
+        ----------
+        gradients : written
+        d_output : (rows, D * H) or None
+        d_h_n : (D * L, B, H) or None
+        d_x : (rows, I), written where a sequence has a step, or None
+
+        Returns
+        -------
+        d_h_0 : (D * L, B, H)
+        """
+        assert isinstance(tape, StackTape)
         d_h_0 = self._empty_states(tape.geometry)
         d_y = d_output
         for layer in range(len(self.layers) - 1, -1, -1):
@@ -356,6 +254,17 @@ class _Layers(GRUStack[StackTape]):
             d_y = d_input
         return d_h_0
 
+    def _empty_states(self, geometry: Geometry) -> np.ndarray:
+        shape = (self.n_states, geometry.batch, self._hidden_size)
+        return _buffers.empty(shape, self.dtype)
+
+    def _recurrent_mask(self, masks: Masks, k: int) -> np.ndarray | None:
+        """Draw the mask of one direction of one layer, numbered as in h_n."""
+        rate = self.settings.recurrent_dropout
+        if rate == 0.0:
+            return None
+        return masks.of_layer(2 * k).draw(self.settings.hidden_size, rate, self.dtype)
+
     def _empty_table(self, n_rows: int) -> np.ndarray:
         return _buffers.empty((n_rows, self.settings.output_size), self.dtype)
 
@@ -368,7 +277,62 @@ class _Layers(GRUStack[StackTape]):
         return masks.of_layer(number).draw(self.settings.output_size, rate, self.dtype)
 
 
+class _OneLayer(GRUStack):
+    """One layer of one direction, whose tape is the stack's."""
+
+    def __init__(self, settings: StackSettings, parameters: ParameterSet) -> None:
+        super().__init__(settings, parameters)
+        self._layer = self.layers[0][0]
+
+    def infer(
+        self,
+        x: np.ndarray,
+        geometry: Geometry,
+        h_0: np.ndarray | None,
+        output: np.ndarray | None,
+        n_threads: int | None,
+    ) -> np.ndarray:
+        h_n = self._empty_states(geometry)
+        state = None if h_0 is None else h_0[0]
+        self._layer.infer(x, geometry, state, h_n[0], output, 0, n_threads)
+        return h_n
+
+    def record(
+        self,
+        x: np.ndarray,
+        geometry: Geometry,
+        h_0: np.ndarray | None,
+        output: np.ndarray | None,
+        masks: Masks | None,
+        n_threads: int | None,
+    ) -> tuple[np.ndarray, AnyTape]:
+        h_n = self._empty_states(geometry)
+        state = None if h_0 is None else h_0[0]
+        mask = None if masks is None else self._recurrent_mask(masks, 0)
+        tape = self._layer.record(
+            x, geometry, state, h_n[0], output, 0, mask, n_threads
+        )
+        return h_n, tape
+
+    def back(
+        self,
+        tape: AnyTape,
+        gradients: ParameterSet,
+        d_output: np.ndarray | None,
+        d_h_n: np.ndarray | None,
+        d_x: np.ndarray | None,
+        n_threads: int | None,
+    ) -> np.ndarray:
+        assert isinstance(tape, Tape)
+        d_h_0 = self._empty_states(tape.geometry)
+        d_state = None if d_h_n is None else d_h_n[0]
+        self._layer.back(
+            tape, gradients, d_output, 0, d_state, d_h_0[0], d_x, n_threads
+        )
+        return d_h_0
+
+
 def make_stack(settings: StackSettings, parameters: ParameterSet) -> GRUStack:
     """Return the layers of a GRU."""
     is_one = settings.num_layers == settings.directions == 1
-    return (_OneLayer if is_one else _Layers)(settings, parameters)
+    return (_OneLayer if is_one else GRUStack)(settings, parameters)
