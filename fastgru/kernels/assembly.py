@@ -20,10 +20,16 @@ _UNROLLED = 4
 # Bytes of a panel from which on it is fetched ahead, and how many bytes ahead.
 _LARGE_PANEL = 32768
 _BYTES_AHEAD = 3072
+# Whether the next panel can be fetched on the way, too: measured with AVX2 only.
+_FETCHES_NEXT = REGISTERS.name == "AVX2"
 
 
-def sums_over_rows(builder, sums, rows, b, b_row, n_terms):
-    """Add products of numbers of rows, contiguous in k, and one panel's weights."""
+def sums_over_rows(builder, sums, rows, b, b_row, n_terms, ahead=None):
+    """Add products of numbers of rows, contiguous in k, and one panel's weights.
+
+    ahead : how many numbers behind b weights stand that are needed next, of which a
+        register is fetched for each term of a large panel; 0 fetches none
+    """
     loop = _Loop(builder, sums)
     width = len(sums) // len(rows)
     ends = [loop.address(builder.gep(row, [n_terms])) for row in rows]
@@ -45,6 +51,21 @@ def sums_over_rows(builder, sums, rows, b, b_row, n_terms):
                 loop.multiply_add(weight, factor, i * width + v)
 
     many_terms = _LARGE_PANEL // (width * loop.vector_size)
+    if ahead is not None and _FETCHES_NEXT:
+        pace = loop.vector_type.count
+        length = builder.mul(n_terms, ir.Constant(INT64, pace))
+        end_ahead = loop.address(builder.gep(b, [builder.add(ahead, length)]))
+
+        def term_fetching_next(k, fetches):
+            place = loop.vector_size * k
+            if place % ALIGNMENT == 0:
+                loop.fetch(f"{place}({end_ahead},{count},{pace})")
+            term(k, fetches)
+
+        is_wanted = loop.number(ahead)
+        loop.emit_rounds(
+            term_fetching_next, count, loop.size, many_terms, True, is_wanted
+        )
     return loop.emit(term, count, loop.size, fetches_from=many_terms)
 
 
@@ -192,8 +213,8 @@ class _Loop(Assembly):
         """
         add = self.text.append
         if fetches_from is not None:
-            self._emit_rounds(term, count, stride, fetches_from, True)
-        self._emit_rounds(term, count, stride, _UNROLLED, False)
+            self.emit_rounds(term, count, stride, fetches_from, True)
+        self.emit_rounds(term, count, stride, _UNROLLED, False)
         add(f"testq {count}, {count}")
         add("je 4f")
         add("3:")
@@ -203,9 +224,15 @@ class _Loop(Assembly):
         add("4:")
         return self.call()
 
-    def _emit_rounds(self, term, count, stride, at_least, fetches):
-        """Emit the loop that does ``_UNROLLED`` terms, if there are ``at_least``."""
+    def emit_rounds(self, term, count, stride, at_least, fetches, is_wanted=None):
+        """Emit the loop that does ``_UNROLLED`` terms, if there are ``at_least``.
+
+        is_wanted : a number that, if it is 0, leaves them to others
+        """
         add, many = self.text.append, _UNROLLED * stride
+        if is_wanted is not None:
+            add(f"testq {is_wanted}, {is_wanted}")
+            add("je 2f")
         add(f"cmpq $$-{at_least * stride}, {count}")
         add("jg 2f")
         add(".p2align 4")

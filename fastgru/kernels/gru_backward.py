@@ -28,6 +28,7 @@ from fastgru.kernels.gru_cell import (
 )
 from fastgru.kernels.gru_states import ROWS_TOGETHER, inputs_of, seen_states
 from fastgru.kernels.input_gradients import input_gradient_block, put_row
+from fastgru.kernels.input_products import have_large_weights
 from fastgru.kernels.one_hot import (
     add_up_bias,
     is_one_hot,
@@ -217,7 +218,6 @@ def _back_together(
                 padded,
                 record,
                 tape_row,
-                1,
                 weights,
                 n_vectors,
                 3 * n_units,
@@ -234,7 +234,6 @@ def _back_together(
                 0,
                 record + 3 * n_units,
                 tape_row,
-                1,
                 candidate,
                 n_vectors,
                 n_units,
@@ -262,7 +261,6 @@ def _back_together(
                 padded,
                 record + n_units,
                 tape_row,
-                1,
                 weights,
                 n_vectors,
                 2 * n_units,
@@ -284,7 +282,6 @@ def _back_together(
                 0,
                 record + n_units,
                 tape_row,
-                1,
                 input_gradient_weights(packed, n_inputs, n_units),
                 input_vectors,
                 3 * n_units,
@@ -359,9 +356,13 @@ def back_block(
 
 
 @inline
-def _fills_tiles(steps):
-    """Whether a step has rows enough to compute the gradient of x step by step."""
-    return steps.batch >= TILE_ROWS
+def _is_on_the_way(steps, n_inputs, n_units, address):
+    """Whether the gradient of x is computed step by step, on the way back.
+
+    Its weights are then read at every step, which has to have rows enough.
+    """
+    large = have_large_weights(n_inputs, n_units, address)
+    return steps.batch >= TILE_ROWS and not large
 
 
 # -- all passes ------------------------------------------------------------------------
@@ -403,7 +404,8 @@ def gru_backward(
     steps = read_steps(geometry)
     n_inputs, n_rows = d_x.shape[1], start(steps, steps.n_steps)
     inputs, seen = inputs_of(tape, geometry, n_columns), seen_states(states, mask)
-    on_the_way = d_x[: d_x.shape[0] if _fills_tiles(steps) else 0]
+    is_on_the_way = _is_on_the_way(steps, n_inputs, d_h_0.shape[1], pointer(tape))
+    on_the_way = d_x[: d_x.shape[0] if is_on_the_way else 0]
     back_block(
         tape,
         on_the_way,
@@ -483,7 +485,9 @@ def gru_backward_parallel(
     """Do what ``gru_backward`` does, blocks or a team, then workers in parallel."""
     steps = read_steps(geometry)
     n_inputs, n_rows = d_x.shape[1], start(steps, steps.n_steps)
-    is_on_the_way = _fills_tiles(steps) and team.size == 0
+    n_units = d_h_0.shape[1]
+    no_team = team.size == 0
+    is_on_the_way = no_team and _is_on_the_way(steps, n_inputs, n_units, pointer(tape))
     on_the_way = d_x[: d_x.shape[0] if is_on_the_way else 0]
     for block in prange(bounds.size - 1):
         begin, end, member, n_members = place_of(

@@ -31,9 +31,11 @@ from fastgru.kernels.assembly_gates import HAS_GATES, new_states_of_4_rows
 from fastgru.kernels.packing import biases, recurrent_weights
 from fastgru.kernels.products import (
     in_turn,
+    part_ahead,
     part_start,
     product_share,
     tiles_for,
+    to_next_panel,
     vectors_for,
 )
 from fastgru.kernels.simd import (
@@ -318,7 +320,6 @@ def step_reset_after(
                 before + vector * 4 * wide + wide,
                 4 * wide,
                 seen,
-                1,
                 weights + vector * wide * 3 * n_units,
                 wide * 3 * n_units,
                 3 * wide,
@@ -346,6 +347,8 @@ def step_reset_after(
                 )
         return
     n_tiles = tiles_for(rows)
+    n_vectors = 3 * vectors_for(n_units, h)
+    to_next = to_next_panel(n_vectors, 3, n_units, descends, weights)
     for k in range(end - begin):
         vector = in_turn(k, begin, end, descends)
         unit = vector * wide
@@ -363,10 +366,10 @@ def step_reset_after(
                 before_row,
                 seen + i * h_row,
                 h_row,
-                1,
                 panel,
                 3 * wide,
                 n_seen,
+                part_ahead(to_next, 3, tile, n_units, weights),
             )
             place = i * h_row + unit
             _finish_reset_after(
@@ -496,6 +499,8 @@ def reset_before(
     wide = lanes(seen)
     part = n_units if training else vectors_for(n_units, seen) * wide
     n_tiles = tiles_for(rows)
+    n_vectors = 2 * vectors_for(n_units, seen)
+    to_next = to_next_panel(n_vectors, 2, n_units, descends, weights)
     for k in range(end - begin):
         vector = in_turn(k, begin, end, descends)
         unit = vector * wide
@@ -511,10 +516,10 @@ def reset_before(
                 before_row,
                 seen + i * h_row,
                 h_row,
-                1,
                 weights + 2 * unit * n_units,
                 2 * wide,
                 n_units,
+                part_ahead(to_next, 2, tile, n_units, weights),
             )
             for q in range(height):
                 place = sums + q * 2 * wide
@@ -565,7 +570,6 @@ def candidate_before(
         before_row,
         gates,
         gates_row,
-        1,
         candidate,
         n_vectors,
         n_units,

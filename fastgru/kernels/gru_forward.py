@@ -36,13 +36,13 @@ from fastgru.kernels.gru_states import (
 from fastgru.kernels.input_products import (
     before_row_size,
     is_whole,
+    plan_ahead,
     prefill_bias_of_hn,
     record_inputs,
     recorded_inputs_ahead,
     rows_ahead_at_most,
     steps_ahead,
 )
-from fastgru.kernels.one_hot import is_one_hot
 from fastgru.kernels.packing import biases, candidate_weights, recurrent_weights
 from fastgru.kernels.products import (
     multiply_row,
@@ -109,7 +109,6 @@ def _train_together(
     output, h_n, x, h_0, mask : ``Rows``; the others are addresses
     """
     n_columns, n_units = x.size, h_n.size
-    one_hot = is_one_hot(n_columns, n_inputs)
     rows = last - first
     recurrent = recurrent_weights(packed, n_inputs, n_units)
     candidate = candidate_weights(packed, n_inputs, n_units)
@@ -117,7 +116,8 @@ def _train_together(
     wide = lanes(scratch)
     padded = vectors_for(n_units, scratch) * wide
     before_row = before_row_size(n_units, reset_after, scratch)
-    rows_ahead = rows_ahead_at_most(rows, steps, before_row, reset_after, one_hot)
+    ahead = plan_ahead(n_columns, n_inputs, n_units, reset_after, scratch)
+    rows_ahead = rows_ahead_at_most(rows, steps, ahead)
 
     sums = scratch
     before = sums + max(TILE_ROWS * 4 * wide, rows * padded)
@@ -139,12 +139,12 @@ def _train_together(
     for t in range(steps.n_steps):
         if running == 0:
             break
-        whole = is_whole(running, reset_after, one_hot)
+        whole = is_whole(running, ahead)
         if t == t_ahead and whole:
             t_ahead += 1
             record_inputs(inputs, x, steps, t, t_ahead, first, last, n_columns)
         elif t == t_ahead:
-            t_ahead = steps_ahead(steps, t, first, last, before_row, scratch)
+            t_ahead = steps_ahead(steps, t, first, last, ahead)
             place = before
             record_inputs(inputs, x, steps, t, t_ahead, first, last, n_columns)
             recorded_inputs_ahead(

@@ -38,11 +38,11 @@ from fastgru.kernels.input_products import (
     inputs_ahead,
     inputs_of_step,
     is_whole,
+    plan_ahead,
     prefill_bias_of_hn,
     rows_ahead_at_most,
     steps_ahead,
 )
-from fastgru.kernels.one_hot import is_one_hot
 from fastgru.kernels.packing import biases, candidate_weights, recurrent_weights
 from fastgru.kernels.products import (
     Rows,
@@ -92,7 +92,6 @@ def _infer_together(
     shared : scratch of all members of a team; work : scratch of this one
     """
     n_columns, n_units = x.size, h_n.size
-    one_hot = is_one_hot(n_columns, n_inputs)
     rows = last - first
     recurrent = recurrent_weights(packed, n_inputs, n_units)
     candidate = candidate_weights(packed, n_inputs, n_units)
@@ -100,7 +99,8 @@ def _infer_together(
     wide = lanes(scratch)
     padded = vectors_for(n_units, scratch) * wide
     before_row = before_row_size(n_units, reset_after, scratch)
-    rows_ahead = rows_ahead_at_most(rows, steps, before_row, reset_after, one_hot)
+    ahead = plan_ahead(n_columns, n_inputs, n_units, reset_after, scratch)
+    rows_ahead = rows_ahead_at_most(rows, steps, ahead)
 
     states = aligned(shared)
     gates = states + 2 * rows * padded
@@ -131,11 +131,11 @@ def _infer_together(
     for t in range(steps.n_steps):
         if running == 0:
             break
-        whole = is_whole(running, reset_after, one_hot)
+        whole = is_whole(running, ahead)
         if t == t_ahead and whole:
             t_ahead += 1
         elif t == t_ahead:
-            t_ahead = steps_ahead(steps, t, first, last, before_row, scratch)
+            t_ahead = steps_ahead(steps, t, first, last, ahead)
             place = before
             inputs_ahead(
                 steps,

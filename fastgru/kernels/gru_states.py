@@ -1,8 +1,11 @@
 """States handed in and out of a run over the steps, and the memory that it needs."""
 
 from fastgru._jit import inline
-from fastgru.kernels.input_products import before_row_size, rows_ahead_at_most
-from fastgru.kernels.one_hot import is_one_hot
+from fastgru.kernels.input_products import (
+    before_row_size,
+    plan_ahead,
+    rows_ahead_at_most,
+)
 from fastgru.kernels.products import copy_row, fill, vectors_for
 from fastgru.kernels.simd import TILE_ROWS, lanes, slack
 from fastgru.kernels.steps import (
@@ -75,11 +78,11 @@ def first_states(target, target_row, h_0, share, steps, first, rows, n_units):
 @inline
 def work_size(rows, steps, n_columns, n_inputs, n_units, reset_after, address):
     """Return how many numbers of scratch each thread needs for ``rows`` sequences."""
-    one_hot = is_one_hot(n_columns, n_inputs)
     wide = lanes(address)
     padded = vectors_for(n_units, address) * wide
     before_row = before_row_size(n_units, reset_after, address)
-    rows_ahead = rows_ahead_at_most(rows, steps, before_row, reset_after, one_hot)
+    ahead = plan_ahead(n_columns, n_inputs, n_units, reset_after, address)
+    rows_ahead = rows_ahead_at_most(rows, steps, ahead)
     gathered = 0 if is_uniform(steps) else max(rows, rows_ahead)
     return (
         max(TILE_ROWS * 4 * wide, rows * padded)

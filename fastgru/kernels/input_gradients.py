@@ -48,7 +48,6 @@ def _input_gradient_rows(
             0,
             pointer(tape) + row * 4 * n_units + n_units,
             4 * n_units,
-            1,
             weights,
             n_vectors,
             3 * n_units,

@@ -4,10 +4,13 @@ Rows of many steps fill the register tiles and read the weights once; few enough
 stay in the cache until their step comes.
 """
 
+from typing import NamedTuple
+
 from fastgru._jit import helper, inline
 from fastgru.kernels.one_hot import is_one_hot, one_hot_product
 from fastgru.kernels.packing import biases
 from fastgru.kernels.products import (
+    are_large,
     copy_row,
     panel_product,
     product_share,
@@ -19,8 +22,10 @@ from fastgru.kernels.steps import active, is_uniform, start, user_row
 # Rows of a step of which some tiles are so low that rows of several steps fill better
 # ones: a few more than one tile.
 _MOST_ROWS_AHEAD = 2 * TILE_ROWS - 1
-# Numbers of pre-activations that are computed ahead, so that they stay in the cache.
+# Numbers of pre-activations that are computed ahead, so that they stay in the cache;
+# and rows of them, if weights are large, so that these are read for many rows at once.
 _NUMBERS_AHEAD = 32768
+_ROWS_OF_LARGE = 64
 
 
 @inline
@@ -76,10 +81,10 @@ def input_product(
                 0,
                 x,
                 x_row,
-                1,
                 packed + 3 * wide * vector * n_inputs,
                 3 * wide,
                 n_inputs,
+                0,
             )
     else:
         # [r z] of each register of units, then n of each.
@@ -95,7 +100,6 @@ def input_product(
                 0,
                 x,
                 x_row,
-                1,
                 packed,
                 3 * n_vectors,
                 n_inputs,
@@ -105,34 +109,59 @@ def input_product(
             )
 
 
+class Ahead(NamedTuple):
+    """How many rows of inputs are multiplied at once."""
+
+    # Whether a step whose rows fill tiles computes its own products, none ahead.
+    may_be_whole: bool
+    n_rows: int  # at most, unless a step has more
+
+
 @inline
-def steps_ahead(steps, t, first, last, before_row, address):
+def have_large_weights(n_inputs, n_units, address):
+    """Whether the inputs' weights are too large to be read at every step."""
+    return are_large(3 * n_units * n_inputs, address)
+
+
+@inline
+def plan_ahead(n_columns, n_inputs, n_units, reset_after, address):
+    """Return how the products of a layer's inputs are computed."""
+    one_hot = is_one_hot(n_columns, n_inputs)
+    large = not one_hot and have_large_weights(n_inputs, n_units, address)
+    before_row = before_row_size(n_units, reset_after, address)
+    n_rows = max(_NUMBERS_AHEAD // before_row, TILE_ROWS)
+    if large:
+        n_rows = max(n_rows, _ROWS_OF_LARGE)
+    return Ahead(reset_after and not one_hot and not large, n_rows)
+
+
+@inline
+def steps_ahead(steps, t, first, last, ahead):
     """Return up to which step the input products are computed at once."""
     end, rows = t, 0
     while end < steps.n_steps:
         rows += active(steps, end, first, last)
-        if end > t and rows * before_row > max(_NUMBERS_AHEAD, TILE_ROWS * before_row):
+        if end > t and rows > ahead.n_rows:
             break
         end += 1
     return end
 
 
 @inline
-def is_whole(rows, reset_after, one_hot):
-    """Whether a step of so many rows fills tiles, and computes its own products."""
+def is_whole(rows, ahead):
+    """Whether a step of so many rows computes its own products."""
     fills_tiles = rows == TILE_ROWS or rows > _MOST_ROWS_AHEAD
-    return reset_after and fills_tiles and not one_hot
+    return ahead.may_be_whole and fills_tiles
 
 
 @inline
-def rows_ahead_at_most(rows, steps, before_row, reset_after, one_hot):
+def rows_ahead_at_most(rows, steps, ahead):
     """Return how many rows of pre-activations ``steps_ahead`` asks for at most."""
-    if is_whole(rows, reset_after, one_hot):
+    if is_whole(rows, ahead):
         if is_uniform(steps):
             return 0
         rows = _MOST_ROWS_AHEAD  # may be left of sequences of unequal lengths
-    ahead = max(_NUMBERS_AHEAD, TILE_ROWS * before_row) // before_row
-    return min(rows * steps.n_steps, max(rows, ahead))
+    return min(rows * steps.n_steps, max(rows, ahead.n_rows))
 
 
 @inline

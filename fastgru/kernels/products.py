@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from fastgru._jit import compiled_once, helper, inline
 from fastgru.kernels.simd import (
+    REGISTERS,
     TILE_ROWS,
     TILE_VECTORS,
     fma,
@@ -28,6 +29,9 @@ from fastgru.kernels.tile import (
     adding_tile_1,
     adding_tile_2,
     adding_tile_3,
+    column_tile_1,
+    column_tile_2,
+    column_tile_3,
     tile_1,
     tile_2,
     tile_3,
@@ -39,6 +43,8 @@ from fastgru.kernels.tile import (
 TERMS = 256
 # The same for sums of biases, which cost so little that they can be more exact.
 TERMS_OF_BIAS = 16
+# Registers of weights, of 6 MiB, that caches still hold when the next step needs them.
+_LARGE = 6 * 2**20 // REGISTERS.size
 
 
 @inline
@@ -72,6 +78,36 @@ def tiles_for(rows):
     return (rows + TILE_ROWS - 1) // TILE_ROWS
 
 
+@inline
+def are_large(n_numbers, address):
+    """Whether no cache is likely to hold so many weights from one step to the next."""
+    return n_numbers > _LARGE * lanes(address)
+
+
+@inline
+def to_next_panel(n_vectors, width, n_terms, descends, address):
+    """Return how far behind a panel the one that is needed next stands.
+
+    It is 0, since it need not be fetched, if the caches hold all ``n_vectors``.
+    """
+    size = lanes(address) * n_terms
+    if not are_large(n_vectors * size, address):
+        return 0
+    return -width * size if descends else width * size
+
+
+@inline
+def part_ahead(to_next, width, tile, n_terms, address):
+    """Return how far behind a panel that part of the next stands that a tile fetches.
+
+    A tile fetches a register for each of its terms (see ``assembly``), so that of a
+    panel ``width`` registers wide the first tiles fetch a part each.
+    """
+    if to_next == 0:
+        return 0
+    return to_next + min(tile, width - 1) * lanes(address) * n_terms
+
+
 @compiled_once
 def panel_product(
     width: int,
@@ -82,23 +118,27 @@ def panel_product(
     init_row: int,
     a,
     a_row: int,
-    a_k: int,
     b,
     b_row: int,
     n_terms: int,
+    to_next: int,
 ):
-    """Compute ``width`` registers of each row of c from one panel."""
+    """Compute ``width`` registers of each row of c from one panel.
+
+    to_next : how far the next panel stands behind it, or 0; see ``to_next_panel``
+    """
     n_tiles = tiles_for(rows)
     for tile in range(n_tiles):
         i = part_start(rows, n_tiles, tile)
         height = part_start(rows, n_tiles, tile + 1) - i
         ci, ii, ai = c + i * c_row, init + i * init_row, a + i * a_row
+        ahead = part_ahead(to_next, width, tile, n_terms, b)
         if width == 3:
-            tile_3(height, ci, c_row, ii, init_row, ai, a_row, a_k, b, b_row, n_terms)
+            tile_3(height, ci, c_row, ii, init_row, ai, a_row, b, b_row, n_terms, ahead)
         elif width == 2:
-            tile_2(height, ci, c_row, ii, init_row, ai, a_row, a_k, b, b_row, n_terms)
+            tile_2(height, ci, c_row, ii, init_row, ai, a_row, b, b_row, n_terms, ahead)
         else:
-            tile_1(height, ci, c_row, ii, init_row, ai, a_row, a_k, b, b_row, n_terms)
+            tile_1(height, ci, c_row, ii, init_row, ai, a_row, b, b_row, n_terms, ahead)
 
 
 @inline
@@ -129,7 +169,6 @@ def product_share(
     init_row: int,
     a,
     a_row: int,
-    a_k: int,
     b,
     n_vectors: int,
     n_terms: int,
@@ -165,7 +204,6 @@ def product_share(
                 init + v * wide,
                 TILE_VECTORS * wide,
                 a,
-                a_k,
                 b + v * wide * n_terms,
                 TILE_VECTORS * wide * n_terms,
                 TILE_VECTORS * wide,
@@ -181,15 +219,15 @@ def product_share(
                 init_row,
                 a,
                 a_row,
-                a_k,
                 b + first * wide * n_terms + (v - first) * wide,
                 (after - first) * wide,
                 n_terms,
+                to_next_panel(n_vectors, after - first, n_terms, descends, b),
             )
 
 
 @inline
-def product(rows, c, c_row, init, init_row, a, a_row, a_k, b, n_vectors, n_terms):
+def product(rows, c, c_row, init, init_row, a, a_row, b, n_vectors, n_terms):
     """Compute all ``n_vectors`` registers of each row of c; b holds all panels."""
     product_share(
         rows,
@@ -199,7 +237,6 @@ def product(rows, c, c_row, init, init_row, a, a_row, a_k, b, n_vectors, n_terms
         init_row,
         a,
         a_row,
-        a_k,
         b,
         n_vectors,
         n_terms,
@@ -379,23 +416,23 @@ def sum_products(
         rows = part_start(n_rows, n_tiles, tile + 1) - i
         c, ai = sums + i * sums_row, a + i
         if width == 3 and adds:
-            adding_tile_3(
-                rows, c, sums_row, c, 0, ai, 1, a_k, panel, panel_row, n_terms
-            )
+            adding_tile_3(rows, c, sums_row, c, 0, ai, a_k, panel, panel_row, n_terms)
         elif width == 3:
-            tile_3(rows, c, sums_row, zeros, 0, ai, 1, a_k, panel, panel_row, n_terms)
+            column_tile_3(
+                rows, c, sums_row, zeros, 0, ai, a_k, panel, panel_row, n_terms
+            )
         elif width == 2 and adds:
-            adding_tile_2(
-                rows, c, sums_row, c, 0, ai, 1, a_k, panel, panel_row, n_terms
-            )
+            adding_tile_2(rows, c, sums_row, c, 0, ai, a_k, panel, panel_row, n_terms)
         elif width == 2:
-            tile_2(rows, c, sums_row, zeros, 0, ai, 1, a_k, panel, panel_row, n_terms)
-        elif adds:
-            adding_tile_1(
-                rows, c, sums_row, c, 0, ai, 1, a_k, panel, panel_row, n_terms
+            column_tile_2(
+                rows, c, sums_row, zeros, 0, ai, a_k, panel, panel_row, n_terms
             )
+        elif adds:
+            adding_tile_1(rows, c, sums_row, c, 0, ai, a_k, panel, panel_row, n_terms)
         else:
-            tile_1(rows, c, sums_row, zeros, 0, ai, 1, a_k, panel, panel_row, n_terms)
+            column_tile_1(
+                rows, c, sums_row, zeros, 0, ai, a_k, panel, panel_row, n_terms
+            )
 
 
 @inline

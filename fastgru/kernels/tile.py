@@ -36,7 +36,7 @@ _REGISTERS_PER_LINE = ALIGNMENT // REGISTERS.size
 _UNROLLED = 4
 
 
-def _make_tile(width, adds):
+def _make_tile(width):
     """Make the register tile: sums over k, ``width`` registers by up to TILE_ROWS rows.
 
     All heights stand in one function behind a switch, so that 13 rows run as 7 + 6 and
@@ -45,51 +45,97 @@ def _make_tile(width, adds):
 
     @intrinsic
     def tile(
-        typingctx, rows, c, c_row, init, init_row, a, a_row, a_k, b, b_row, n_terms
+        typingctx, rows, c, c_row, init, init_row, a, a_row, b, b_row, n_terms, ahead
     ):
         n = types.intp
-        sig = types.void(n, c, n, init, n, a, n, n, b, n, n)
+        sig = types.void(n, c, n, init, n, a, n, b, n, n, n)
 
         def codegen(context, builder, sig, args):
-            rows, c, c_row, init, init_row, *operands, n_terms = args
+            *places, a, a_row, b, b_row, n_terms, ahead = args
             vector_type = llvm_type(Vector(sig.args[1].dtype))
-            done = builder.append_basic_block("done")
-            switch = builder.switch(rows, done)
-            for height in range(1, TILE_ROWS + 1):
-                block = builder.append_basic_block(f"rows{height}")
-                switch.add_case(ir.Constant(INT64, height), block)
-                builder.position_at_end(block)
-                shape = [(i, v) for i in range(height) for v in range(width)]
 
-                if adds:
-                    zero = ir.Constant(vector_type, [0.0] * vector_type.count)
-                    sums = [zero] * len(shape)
-                else:
-                    sums = [
-                        emit_load(builder, p, vector_type)
-                        for p in _places(builder, init, init_row, shape, vector_type)
-                    ]
-                places = _places(builder, c, c_row, shape, vector_type)
-                # Sums in lines outside the first cache would hold up the next tile.
-                for (_, v), place in zip(shape, places, strict=True):
-                    if v % _REGISTERS_PER_LINE == 0:
-                        emit_prefetch(builder, place, writes=True)
-                sums = _sum_of_products(
-                    builder, sums, height, width, *operands, n_terms, vector_type
+            def add_products(sums, height):
+                firsts = _rows(builder, a, a_row, height)
+                return _sums_over_rows(
+                    builder, sums, firsts, b, b_row, n_terms, vector_type, ahead
                 )
-                for place, value in zip(places, sums, strict=True):
-                    if adds:
-                        value = builder.fadd(
-                            emit_load(builder, place, vector_type), value
-                        )
-                    emit_store(builder, value, place)
-                builder.branch(done)
-            builder.position_at_end(done)
+
+            _emit_tile(builder, width, *places, vector_type, add_products)
             return context.get_dummy_value()
 
         return sig, codegen
 
     return tile
+
+
+def _make_column_tile(width, adds):
+    """Make the same of columns of a table: a row's numbers stand a_k numbers apart."""
+
+    @intrinsic
+    def tile(typingctx, rows, c, c_row, init, init_row, a, a_k, b, b_row, n_terms):
+        n = types.intp
+        sig = types.void(n, c, n, init, n, a, n, b, n, n)
+
+        def codegen(context, builder, sig, args):
+            *places, a, a_k, b, b_row, n_terms = args
+            vector_type = llvm_type(Vector(sig.args[1].dtype))
+
+            def add_products(sums, height):
+                return _sums_over_columns(
+                    builder, sums, height, a, a_k, b, b_row, n_terms, vector_type
+                )
+
+            _emit_tile(builder, width, *places, vector_type, add_products, adds)
+            return context.get_dummy_value()
+
+        return sig, codegen
+
+    return tile
+
+
+def _emit_tile(
+    builder,
+    width,
+    rows,
+    c,
+    c_row,
+    init,
+    init_row,
+    vector_type,
+    add_products,
+    adds=False,
+):
+    """Emit a tile of every height: sums made ready, their products, and their end.
+
+    add_products : takes sums and a height, and returns the sums with products added
+    """
+    done = builder.append_basic_block("done")
+    switch = builder.switch(rows, done)
+    for height in range(1, TILE_ROWS + 1):
+        block = builder.append_basic_block(f"rows{height}")
+        switch.add_case(ir.Constant(INT64, height), block)
+        builder.position_at_end(block)
+        shape = [(i, v) for i in range(height) for v in range(width)]
+        if adds:
+            zero = ir.Constant(vector_type, [0.0] * vector_type.count)
+            sums = [zero] * len(shape)
+        else:
+            sums = [
+                emit_load(builder, p, vector_type)
+                for p in _places(builder, init, init_row, shape, vector_type)
+            ]
+        places = _places(builder, c, c_row, shape, vector_type)
+        # Sums in lines outside the first cache would hold up the next tile.
+        for (_, v), place in zip(shape, places, strict=True):
+            if v % _REGISTERS_PER_LINE == 0:
+                emit_prefetch(builder, place, writes=True)
+        sums = add_products(sums, height)
+        for place, value in zip(places, sums, strict=True):
+            if adds:
+                value = builder.fadd(emit_load(builder, place, vector_type), value)
+            emit_store(builder, value, place)
+        builder.branch(done)
+    builder.position_at_end(done)
 
 
 @intrinsic
@@ -105,9 +151,8 @@ def gates_tile(typingctx, rows, c, bias, x, x_row, w, n_inputs, h, h_row, u, n_u
     def codegen(context, builder, sig, args):
         rows, c, bias, x, x_row, w, n_inputs, h, h_row, u, n_units = args
         vector_type = llvm_type(Vector(sig.args[1].dtype))
-        row, four_registers, one = (
-            ir.Constant(INT64, n)
-            for n in (3 * vector_type.count, 4 * vector_type.count, 1)
+        row, four_registers = (
+            ir.Constant(INT64, n * vector_type.count) for n in (TILE_VECTORS, 4)
         )
         done = builder.append_basic_block("done")
         switch = builder.switch(rows, done)
@@ -118,14 +163,10 @@ def gates_tile(typingctx, rows, c, bias, x, x_row, w, n_inputs, h, h_row, u, n_u
             shape = [(i, v) for i in range(height) for v in range(4)]
             places = _places(builder, c, four_registers, shape, vector_type)
             firsts = _weights(builder, bias, ir.Constant(INT64, 0), 4, vector_type)
-            size = height, TILE_VECTORS
-            sums = _sum_of_products(
+            sums = _sums_over_rows(
                 builder,
                 firsts[:3] * height,
-                *size,
-                x,
-                x_row,
-                one,
+                _rows(builder, x, x_row, height),
                 w,
                 row,
                 n_inputs,
@@ -138,8 +179,14 @@ def gates_tile(typingctx, rows, c, bias, x, x_row, w, n_inputs, h, h_row, u, n_u
                 for i in range(height)
                 for total in (*sums[3 * i + 1 : 3 * i + 3], firsts[3])
             ]
-            sums = _sum_of_products(
-                builder, sums, *size, h, h_row, one, u, row, n_units, vector_type
+            sums = _sums_over_rows(
+                builder,
+                sums,
+                _rows(builder, h, h_row, height),
+                u,
+                row,
+                n_units,
+                vector_type,
             )
             for i in range(height):
                 for v in range(TILE_VECTORS):
@@ -160,7 +207,6 @@ def wide_tile(
     init,
     init_panel,
     a,
-    a_k,
     b,
     b_panel,
     b_row,
@@ -172,10 +218,10 @@ def wide_tile(
     each addition waits for the one before.
     """
     n = types.intp
-    sig = types.void(n, c, n, init, n, a, n, b, n, n, n)
+    sig = types.void(n, c, n, init, n, a, b, n, n, n)
 
     def codegen(context, builder, sig, args):
-        panels, c, c_panel, init, init_panel, a, a_k, b, b_panel, b_row, n_terms = args
+        panels, c, c_panel, init, init_panel, a, b, b_panel, b_row, n_terms = args
         vector_type = llvm_type(Vector(sig.args[1].dtype))
         done = builder.append_basic_block("done")
         switch = builder.switch(panels, done)
@@ -192,9 +238,7 @@ def wide_tile(
                 emit_load(builder, place, vector_type)
                 for place in _places(builder, init, init_panel, shape, vector_type)
             ]
-            sums = _sums_of_row(
-                builder, sums, starts, a, a_k, b_row, n_terms, vector_type
-            )
+            sums = _sums_of_row(builder, sums, starts, a, b_row, n_terms, vector_type)
             places = _places(builder, c, c_panel, shape, vector_type)
             for place, value in zip(places, sums, strict=True):
                 emit_store(builder, value, place)
@@ -221,7 +265,15 @@ def _places(builder, base, row, shape, vector_type):
     ]
 
 
-def _sums_of_row(builder, sums, panels, a, a_k, b_row, n_terms, vector_type):
+def _rows(builder, a, a_row, height):
+    """Return the addresses of the first numbers of rows."""
+    return [
+        builder.gep(a, [builder.mul(a_row, ir.Constant(INT64, i))])
+        for i in range(height)
+    ]
+
+
+def _sums_of_row(builder, sums, panels, a, b_row, n_terms, vector_type):
     """Emit the loop over k of one row: each sum has weights of its own."""
     if HAS_ASSEMBLY:
         return sums_over_panels(builder, sums, a, panels, b_row, n_terms)
@@ -240,25 +292,30 @@ def _sums_of_row(builder, sums, panels, a, a_k, b_row, n_terms, vector_type):
         ]
 
     panels = [_opaque(builder, panel) for panel in panels]
+    return _loop(builder, add_term, sums, ir.Constant(INT64, 1), b_row, n_terms)
+
+
+def _sums_over_rows(builder, sums, rows, b, b_row, n_terms, vector_type, ahead=None):
+    """Emit the loop over k of some rows: all sums of a register have its weights."""
+    if HAS_ASSEMBLY:
+        return sums_over_rows(builder, sums, rows, b, b_row, n_terms, ahead)
+    rows = [_opaque(builder, row) for row in rows]
+    add_term = _term_of(builder, rows, len(sums) // len(rows), b, vector_type)
+    return _loop(builder, add_term, sums, ir.Constant(INT64, 1), b_row, n_terms)
+
+
+def _sums_over_columns(builder, sums, height, a, a_k, b, b_row, n_terms, vector_type):
+    """Emit the same loop for rows that stand one number apart, their numbers a_k."""
+    if HAS_ASSEMBLY:
+        return sums_over_columns(builder, sums, height, a, a_k, b, b_row, n_terms)
+    # Reached from one register as they are.
+    rows = _rows(builder, a, ir.Constant(INT64, 1), height)
+    add_term = _term_of(builder, rows, len(sums) // height, b, vector_type)
     return _loop(builder, add_term, sums, a_k, b_row, n_terms)
 
 
-def _sum_of_products(
-    builder, sums, height, width, a, a_row, a_k, b, b_row, n_terms, vector_type
-):
-    """Emit the loop over k: a fused multiply-add into each of height x width sums."""
-    rows = [
-        builder.gep(a, [builder.mul(a_row, ir.Constant(INT64, i))])
-        for i in range(height)
-    ]
-    is_column = isinstance(a_row, ir.Constant) and a_row.constant == 1
-    if HAS_ASSEMBLY and is_column:
-        return sums_over_columns(builder, sums, height, a, a_k, b, b_row, n_terms)
-    if HAS_ASSEMBLY:
-        return sums_over_rows(builder, sums, rows, b, b_row, n_terms)
-    # Rows that stand one number apart are reached from one register as it is.
-    if not is_column:
-        rows = [_opaque(builder, row) for row in rows]
+def _term_of(builder, rows, width, b, vector_type):
+    """Return what emits the multiply-adds of one term of rows and a panel."""
 
     def add_term(column, weights_row, sums):
         weights = _weights(builder, b, weights_row, width, vector_type)
@@ -273,7 +330,7 @@ def _sum_of_products(
                 )
         return results
 
-    return _loop(builder, add_term, sums, a_k, b_row, n_terms)
+    return add_term
 
 
 def _weights(builder, panel, row, width, vector_type):
@@ -344,11 +401,16 @@ def _loop_part(builder, add_term, state, strides, begin, end, step):
 
 
 # c[i, :] = init[i, :] + sum over k of a[i, k] * b[k, :], the sum starting from init,
-# for i < rows <= TILE_ROWS. Rows of c, init and b stand c_row, init_row and b_row
-# numbers apart (0 repeats one row); a[i, k] stands at i * a_row + k * a_k.  c may be
-# init.  n_terms, the number of k, may be 0.
-tile_1, tile_2, tile_3 = (_make_tile(width, adds=False) for width in (1, 2, 3))
-# The same with the sum starting from zero and added to c at its end; init is not read.
+# for i < rows <= TILE_ROWS.  Rows of c, init, a and b stand c_row, init_row, a_row and
+# b_row numbers apart (0 repeats one row).  c may be init.  n_terms, the number of k,
+# may be 0.  ahead is how many numbers behind b weights stand that are needed next and
+# that some CPUs fetch on the way, or 0.
+tile_1, tile_2, tile_3 = (_make_tile(width) for width in (1, 2, 3))
+# The same where rows of a stand one number apart, and numbers of a row a_k apart.
+column_tile_1, column_tile_2, column_tile_3 = (
+    _make_column_tile(width, adds=False) for width in (1, 2, 3)
+)
+# These with the sum starting from zero and added to c at its end; init is not read.
 adding_tile_1, adding_tile_2, adding_tile_3 = (
-    _make_tile(width, adds=True) for width in (1, 2, 3)
+    _make_column_tile(width, adds=True) for width in (1, 2, 3)
 )
