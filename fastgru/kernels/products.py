@@ -41,7 +41,10 @@ from fastgru.kernels.tile import (
 # Terms of a sum over rows that are added from zero in one go: longer sums lose
 # accuracy, and the operands of this many stay in the cache.
 TERMS = 256
-# The same for sums of biases, which cost so little that they can be more exact.
+# How far apart the numbers of tiles stand that are packed for such sums: a little more
+# than they are, or all would fall on the same few places of a cache.
+TILE_DISTANCE = (TERMS + 4) * TILE_ROWS
+# Terms of sums of biases, which cost so little that they can be more exact.
 TERMS_OF_BIAS = 16
 # Registers of weights, of 6 MiB, that caches still hold when the next step needs them.
 _LARGE = 6 * 2**20 // REGISTERS.size
@@ -389,12 +392,34 @@ def pack_terms(
             store(bias_sum + v * wide, total)
 
 
+@inline
+def packed_columns_size(n_columns, address):
+    """Return how many numbers ``pack_columns`` writes at most."""
+    return tiles_for(n_columns) * TILE_DISTANCE + lanes(address)
+
+
+@compiled_once
+def pack_columns(packed, a, a_k: int, n_columns: int, n_terms: int):
+    """Copy columns so that the numbers of a tile stand one behind the other."""
+    wide = lanes(a)
+    n_tiles = tiles_for(n_columns)
+    for k in range(n_terms):
+        row, place = a + k * a_k, packed + k * TILE_ROWS
+        for tile in range(n_tiles):
+            source = row + part_start(n_columns, n_tiles, tile)
+            target = place + tile * TILE_DISTANCE
+            # What is too much is written over by the next term or tile.
+            for v in range(0, TILE_ROWS, wide):
+                store(target + v, load(source + v))
+
+
 @compiled_once
 def sum_products(
     sums,
     sums_row: int,
     a,
     a_k: int,
+    a_tile: int,
     panel,
     width: int,
     tile_begin: int,
@@ -407,6 +432,8 @@ def sum_products(
 
     It is written to sums or, with ``adds``, added to them.  The panel is one that
     ``begin_panel`` made.
+    a_tile : how far apart the numbers of tiles stand that ``pack_columns`` wrote; 0 of
+        those that stand as they were
     """
     n_tiles = tiles_for(n_rows)
     panel_row = width * lanes(sums)
@@ -414,7 +441,7 @@ def sum_products(
     for tile in range(tile_begin, tile_end):
         i = part_start(n_rows, n_tiles, tile)
         rows = part_start(n_rows, n_tiles, tile + 1) - i
-        c, ai = sums + i * sums_row, a + i
+        c, ai = sums + i * sums_row, a + (tile * a_tile if a_tile > 0 else i)
         if width == 3 and adds:
             adding_tile_3(rows, c, sums_row, c, 0, ai, a_k, panel, panel_row, n_terms)
         elif width == 3:

@@ -17,12 +17,15 @@ from fastgru._jit import Indices, Line, helper, inline, shared, thread_work
 from fastgru.kernels.one_hot import is_one_hot
 from fastgru.kernels.products import (
     TERMS,
+    TILE_DISTANCE,
     add_row,
     begin_panel,
     copy_row,
     fill,
     fold_row,
+    pack_columns,
     pack_terms,
+    packed_columns_size,
     panel_size,
     panel_start,
     panels_for,
@@ -34,6 +37,7 @@ from fastgru.kernels.products import (
 from fastgru.kernels.simd import (
     ALIGNMENT,
     REGISTERS,
+    TILE_ROWS,
     TILE_VECTORS,
     aligned,
     lanes,
@@ -49,6 +53,9 @@ _LARGEST_KEPT = 2**20
 # How many times as long as a block's sums its rows of the tape have to be: both are
 # read by another core than wrote them.
 _ROWS_PER_KEPT = 4
+# Panels of a worker from which on it first packs the columns that it multiplies with
+# each of them.
+_FEWEST_PANELS = 2
 
 
 @inline
@@ -151,6 +158,7 @@ def _share_of_product(
     share_end,
     panel,
     panel_sums,
+    columns,
     distance,
     block,
     n_blocks,
@@ -171,6 +179,10 @@ def _share_of_product(
     wide = lanes(panel)
     n_vectors = vectors_for(n_columns, panel)
     n_tiles = tiles_for(n_rows)
+    a_tile = 0
+    if share_end - share_begin >= _FEWEST_PANELS * n_tiles:
+        pack_columns(columns, a, a_k, n_rows, n_terms)
+        a, a_k, a_tile = columns, TILE_ROWS, TILE_DISTANCE
     adds, is_last = block % _BLOCKS > 0, block == n_blocks - 1
     folds = n_blocks > _BLOCKS and (is_last or block % _BLOCKS == _BLOCKS - 1)
     if keeps_parts:
@@ -212,6 +224,7 @@ def _share_of_product(
             row_size,
             a,
             a_k,
+            a_tile,
             panel,
             width,
             tile_begin,
@@ -264,8 +277,8 @@ def _sum_over_rows(
         the two weights and their biases; so many again for totals and for what rounding
         cut off of those, if there are blocks enough, or for each further part
     keeps_parts : whether the rows are those of one part, whose sums are only kept
-    work : scratch of this worker: a panel of terms, the sums of one, and previous
-        states gathered when lengths differ
+    work : scratch of this worker: a panel of terms, the sums of one, columns packed,
+        and previous states gathered when lengths differ
     """
     d_weight_ih = pointer(gradient)
     d_weight_hh = d_weight_ih + 3 * n_units * n_inputs
@@ -277,7 +290,8 @@ def _sum_over_rows(
     panel_sums = aligned(pointer(work)) + panel_size(n_rows, panel)
     # Rows of the input weights that are products here; see ``one_hot`` for the others.
     n_products = 0 if is_one_hot(n_columns, n_inputs) else n_inputs
-    gathered = panel_sums + _panel_sums_size(n_products, n_units, panel)
+    columns = panel_sums + _panel_sums_size(n_products, n_units, panel)
+    gathered = columns + packed_columns_size(max(n_products, n_units), panel)
     candidate_begin, sums_row = _row_of_sums(n_units, panel)
     distance = (n_products + n_units + 2) * sums_row
     input_sums = aligned(pointer(sums_array))
@@ -313,6 +327,7 @@ def _sum_over_rows(
                 min(end, input_share),
                 panel,
                 panel_sums,
+                columns,
                 distance,
                 block,
                 n_blocks,
@@ -343,6 +358,7 @@ def _sum_over_rows(
                 min(end, both_shares) - input_share,
                 panel,
                 panel_sums,
+                columns,
                 distance,
                 block,
                 n_blocks,
@@ -367,6 +383,7 @@ def _sum_over_rows(
                 end - both_shares,
                 panel,
                 panel_sums,
+                columns,
                 distance,
                 block,
                 n_blocks,
@@ -402,6 +419,7 @@ def weight_gradient_share(
     panels = panel_size(n_rows, pointer(tape))
     n_products = 0 if is_one_hot(n_columns, n_inputs) else n_inputs
     panels += _panel_sums_size(n_products, n_units, pointer(tape))
+    panels += packed_columns_size(max(n_products, n_units), pointer(tape))
     size = panels + gathered + slack(pointer(tape))
     work = np.empty(size, tape.dtype)
     _, _, n_shares = _count_shares(n_products, n_units, reset_after, pointer(tape))
