@@ -266,6 +266,7 @@ def _share_of_panel(
             panel_row,
             pointer(x) + row * n_inputs,
             n_inputs,
+            0,
             panel,
             width,
             tile_begin,

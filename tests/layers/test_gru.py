@@ -75,6 +75,13 @@ def test_results_agree_with_the_reference(shape, reset_after, dtype, lengths):
     assert_close_results(run_layer(case), run_reference(case), dtype)
 
 
+@BOTH_CELLS
+@pytest.mark.parametrize("shape", [(7, 11, 4001, 66), (3, 9, 5, 521)], ids=str)
+def test_weights_too_large_for_the_caches_agree_with_the_reference(shape, reset_after):
+    case = make_case(shape, reset_after=reset_after)
+    assert_close_results(run_layer(case), run_reference(case), case.dtype)
+
+
 @given(case=drawn_cases(np.float64))
 def test_results_agree_with_the_reference_anywhere_float64(case):
     assert_close_results(run_layer(case), run_reference(case), case.dtype)

@@ -32,6 +32,8 @@ from cases import (
     valid_steps,
 )
 from children import PACKAGE, run_python
+from fastgru.kernels import products
+from fastgru.kernels.simd import REGISTERS
 from fastgru.kernels.weight_gradients import worth_keeping
 from fastgru.layers import recurrence
 from tolerances import assert_same_bits
@@ -46,6 +48,8 @@ SHAPES_FOR_THREADS = [
     (30, 7, 13, 50),
     (9, 16, 50, 257),
 ]
+# Weights of the inputs, or of the states, of more than 6 MiB.
+LARGE = [(7, 19, 8001, 66), (3, 17, 3, 731)]
 
 
 def without_dropout(case):
@@ -174,6 +178,26 @@ def test_results_do_not_depend_on_the_number_of_threads(
 @pytest.mark.usefixtures("two_threads")
 def test_results_do_not_depend_on_the_number_of_threads_anywhere(case):
     assert_threads_do_not_matter(case)
+
+
+@BOTH_CELLS
+@LENGTHS
+@pytest.mark.parametrize("shape", LARGE, ids=["inputs", "states"])
+@pytest.mark.usefixtures("two_threads")
+def test_weights_too_large_for_the_caches_give_the_same_bits(
+    shape, lengths, reset_after
+):
+    options = {"reset_after": reset_after, "dtype": np.float32, "lengths": lengths}
+    case = make_case(shape, **options)
+    _, B, I, H = shape
+    assert 3 * H * max(I, H) > products._LARGE * REGISTERS.size // 4
+    assert_threads_do_not_matter(case)
+    whole = run_layer(case)
+    assert_same_results(run_inference(case), whole)
+    for rows in ([0], range(9), [B - 1]):
+        part = run_layer(take_rows(case, rows))
+        for name in OF_ROWS:
+            assert_same_bits(f"{name} of {rows}", part[name], whole[name][:, rows])
 
 
 @BOTH_CELLS
