@@ -53,9 +53,9 @@ _LARGEST_KEPT = 2**20
 # How many times as long as a block's sums its rows of the tape have to be: both are
 # read by another core than wrote them.
 _ROWS_PER_KEPT = 4
-# Panels of a worker from which on it first packs the columns that it multiplies with
-# each of them.
-_FEWEST_PANELS = 2
+# Panels of a worker, and terms, from which on it first packs the columns that it
+# multiplies with each of the panels: fewer are in the cache as they stand.
+_FEWEST_PANELS, _FEWEST_TERMS = 2, 64
 
 
 @inline
@@ -100,6 +100,14 @@ def _gather_previous(target, states, steps, t, row, n_terms, n_units):
 def _panel_sums_size(n_inputs, n_units, address):
     """Return the numbers of the sums of one panel, and of those of its columns."""
     return (max(n_inputs, n_units) + 1) * TILE_VECTORS * lanes(address)
+
+
+@inline
+def _columns_size(n_inputs, n_units, n_rows, address):
+    """Return the numbers of the columns that are packed."""
+    if n_rows < _FEWEST_TERMS:
+        return 0
+    return packed_columns_size(max(n_inputs, n_units), address)
 
 
 @inline
@@ -180,7 +188,8 @@ def _share_of_product(
     n_vectors = vectors_for(n_columns, panel)
     n_tiles = tiles_for(n_rows)
     a_tile = 0
-    if share_end - share_begin >= _FEWEST_PANELS * n_tiles:
+    has_panels = share_end - share_begin >= _FEWEST_PANELS * n_tiles
+    if has_panels and n_terms >= _FEWEST_TERMS:
         pack_columns(columns, a, a_k, n_rows, n_terms)
         a, a_k, a_tile = columns, TILE_ROWS, TILE_DISTANCE
     adds, is_last = block % _BLOCKS > 0, block == n_blocks - 1
@@ -291,7 +300,7 @@ def _sum_over_rows(
     # Rows of the input weights that are products here; see ``one_hot`` for the others.
     n_products = 0 if is_one_hot(n_columns, n_inputs) else n_inputs
     columns = panel_sums + _panel_sums_size(n_products, n_units, panel)
-    gathered = columns + packed_columns_size(max(n_products, n_units), panel)
+    gathered = columns + _columns_size(n_products, n_units, n_rows, panel)
     candidate_begin, sums_row = _row_of_sums(n_units, panel)
     distance = (n_products + n_units + 2) * sums_row
     input_sums = aligned(pointer(sums_array))
@@ -419,7 +428,7 @@ def weight_gradient_share(
     panels = panel_size(n_rows, pointer(tape))
     n_products = 0 if is_one_hot(n_columns, n_inputs) else n_inputs
     panels += _panel_sums_size(n_products, n_units, pointer(tape))
-    panels += packed_columns_size(max(n_products, n_units), pointer(tape))
+    panels += _columns_size(n_products, n_units, n_rows, pointer(tape))
     size = panels + gathered + slack(pointer(tape))
     work = np.empty(size, tape.dtype)
     _, _, n_shares = _count_shares(n_products, n_units, reset_after, pointer(tape))
