@@ -93,6 +93,19 @@ def _make_column_tile(width, adds):
     return tile
 
 
+def _cases(builder, number, most):
+    """Emit a switch; yield each number from 1 to ``most`` where its case is emitted."""
+    done = builder.append_basic_block("done")
+    switch = builder.switch(number, done)
+    for n in range(1, most + 1):
+        block = builder.append_basic_block(f"case{n}")
+        switch.add_case(ir.Constant(INT64, n), block)
+        builder.position_at_end(block)
+        yield n
+        builder.branch(done)
+    builder.position_at_end(done)
+
+
 def _emit_tile(
     builder,
     width,
@@ -109,12 +122,7 @@ def _emit_tile(
 
     add_products : takes sums and a height, and returns the sums with products added
     """
-    done = builder.append_basic_block("done")
-    switch = builder.switch(rows, done)
-    for height in range(1, TILE_ROWS + 1):
-        block = builder.append_basic_block(f"rows{height}")
-        switch.add_case(ir.Constant(INT64, height), block)
-        builder.position_at_end(block)
+    for height in _cases(builder, rows, TILE_ROWS):
         shape = [(i, v) for i in range(height) for v in range(width)]
         if adds:
             zero = ir.Constant(vector_type, [0.0] * vector_type.count)
@@ -134,8 +142,6 @@ def _emit_tile(
             if adds:
                 value = builder.fadd(emit_load(builder, place, vector_type), value)
             emit_store(builder, value, place)
-        builder.branch(done)
-    builder.position_at_end(done)
 
 
 @intrinsic
@@ -154,12 +160,7 @@ def gates_tile(typingctx, rows, c, bias, x, x_row, w, n_inputs, h, h_row, u, n_u
         row, four_registers = (
             ir.Constant(INT64, n * vector_type.count) for n in (TILE_VECTORS, 4)
         )
-        done = builder.append_basic_block("done")
-        switch = builder.switch(rows, done)
-        for height in range(1, TILE_ROWS + 1):
-            block = builder.append_basic_block(f"rows{height}")
-            switch.add_case(ir.Constant(INT64, height), block)
-            builder.position_at_end(block)
+        for height in _cases(builder, rows, TILE_ROWS):
             shape = [(i, v) for i in range(height) for v in range(4)]
             places = _places(builder, c, four_registers, shape, vector_type)
             firsts = _weights(builder, bias, ir.Constant(INT64, 0), 4, vector_type)
@@ -191,8 +192,6 @@ def gates_tile(typingctx, rows, c, bias, x, x_row, w, n_inputs, h, h_row, u, n_u
             for i in range(height):
                 for v in range(TILE_VECTORS):
                     emit_store(builder, sums[3 * i + v], places[4 * i + 1 + v])
-            builder.branch(done)
-        builder.position_at_end(done)
         return context.get_dummy_value()
 
     return sig, codegen
@@ -223,12 +222,7 @@ def wide_tile(
     def codegen(context, builder, sig, args):
         panels, c, c_panel, init, init_panel, a, b, b_panel, b_row, n_terms = args
         vector_type = llvm_type(Vector(sig.args[1].dtype))
-        done = builder.append_basic_block("done")
-        switch = builder.switch(panels, done)
-        for count in range(1, WIDE_PANELS + 1):
-            block = builder.append_basic_block(f"panels{count}")
-            switch.add_case(ir.Constant(INT64, count), block)
-            builder.position_at_end(block)
+        for count in _cases(builder, panels, WIDE_PANELS):
             shape = [(i, v) for i in range(count) for v in range(TILE_VECTORS)]
             starts = [
                 builder.gep(b, [builder.mul(b_panel, ir.Constant(INT64, i))])
@@ -242,8 +236,6 @@ def wide_tile(
             places = _places(builder, c, c_panel, shape, vector_type)
             for place, value in zip(places, sums, strict=True):
                 emit_store(builder, value, place)
-            builder.branch(done)
-        builder.position_at_end(done)
         return context.get_dummy_value()
 
     return sig, codegen
