@@ -193,19 +193,20 @@ def find_threading_layer() -> str:
             return f"none: {error}"
 
 
-class TeamTrials:
-    """Whether a team of threads is worth a try for a layer, by how the last ones went.
+class ThreadTrials:
+    """Whether several threads are worth a try for a layer, by how the last ones went.
 
-    The members of a team wait for each other, so on a machine whose cores are busy a
-    call takes as long as the slowest one is kept from running.  After two such calls in
-    a row (the first may only have woken the others up) some are made without a team,
-    and then more and more of them after each single one, so that few of many calls are
-    slow; calls that go well undo that step by step.  A long call loses less by a try,
-    and more by none, so that fewer of them are made without.
+    Threads that share a call wait for the last of them, so on a machine whose cores are
+    busy, or sleep between calls, a call takes as long as the slowest is kept from
+    running.  After two such calls in a row (the first may only have woken the others
+    up) some are made by one thread, and then more and more of them after each single
+    one, so that few of many calls are slow; calls that go well undo that step by step.
+    A long call loses less by a try, and more by none, so that fewer of them are made
+    without.
     """
 
     _FEWEST, _MOST, _FACTOR = 16, 1024, 4
-    # Looks, a quarter of the time that calls without a team may take: a third of a
+    # Looks, a quarter of the time that calls of one thread may take: a third of a
     # second.
     _MOST_LOOKS = 2**22
 
@@ -215,12 +216,12 @@ class TeamTrials:
         self._was_held_up = False
 
     def wanted(self) -> bool:
-        """Whether the next call should try a team."""
+        """Whether the next call should try several threads."""
         self._calls_without -= 1
         return self._calls_without < 0
 
     def report(self, *, held_up: bool, patience: int) -> None:
-        """Take note of how a team's call went.
+        """Take note of how several threads' call went.
 
         patience : looks that a quarter of the call would take on one thread
         """

@@ -368,14 +368,11 @@ def num_threads(n, *, in_teams=False):
     with pytest.MonkeyPatch.context() as patch:
         for module in (recurrence, dense, embedding):
             patch.setattr(module, "_SMALLEST_PARALLEL", 0)
-        if not in_teams:
-            patch.setattr(recurrence, "_SMALLEST_BLOCK", 1)
-        else:
-            patch.setattr(recurrence, "_SMALLEST_TEAM", 0)
+        patch.setattr(recurrence.ThreadTrials, "wanted", lambda trials: True)
+        if in_teams:
             patch.setattr(recurrence, "_SMALLEST_SHARE", 1)
             patch.setattr(recurrence, "_HEAVIEST_SEQUENCE", 0)
             patch.setattr(recurrence, "_PATIENCE_PER_TERM", 0.2)
-            patch.setattr(recurrence.TeamTrials, "wanted", lambda trials: True)
         try:
             yield
         finally:

@@ -9,7 +9,7 @@ import fastgru
 from fastgru.layers import recurrence
 
 # Share even this little work between threads.
-recurrence._SMALLEST_PARALLEL, recurrence._SMALLEST_BLOCK = 0, 1
+recurrence._SMALLEST_PARALLEL = 0
 
 
 def work(seed):

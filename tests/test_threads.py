@@ -12,7 +12,7 @@ from joblib import Parallel, delayed
 import fastgru
 from cases import make_case, num_threads, run_layer
 from children import run_python
-from fastgru._threads import TeamTrials, parallel_region, resolve_n_jobs
+from fastgru._threads import ThreadTrials, parallel_region, resolve_n_jobs
 from fastgru.kernels import sync
 
 ALL = fastgru.get_num_threads()
@@ -181,7 +181,7 @@ PROBLEM = """
     from fastgru.layers import recurrence
 
     # Share even this little work between threads.
-    recurrence._SMALLEST_PARALLEL, recurrence._SMALLEST_BLOCK = 0, 1
+    recurrence._SMALLEST_PARALLEL = 0
     rng = np.random.default_rng(0)
     gru = fastgru.GRU(16, 64, random_state=0)
     x = rng.standard_normal((30, 40, 16)).astype(np.float32)
@@ -280,23 +280,23 @@ def calls_until_wanted(trials):
     ("n_members", "waited", "held_up"),
     [(2, 0, False), (2, 5000, False), (2, 5001, True), (1, 0, True)],
 )
-def test_a_call_is_held_up_by_late_members_and_long_waits(n_members, waited, held_up):
+def test_a_team_is_held_up_by_late_members_and_long_waits(n_members, waited, held_up):
     team = np.zeros(sync.TEAM_SIZE, np.int64)
     team[0] = 2 + n_members * 2**32  # two came, of whom so many in time
     team[9] = waited
-    assert sync.was_held_up(team, 2, 5000) == held_up
+    assert sync.was_team_held_up(team, 2, 5000) == held_up
 
 
 def test_one_call_that_was_held_up_changes_nothing():
-    trials = TeamTrials()
+    trials = ThreadTrials()
     for held_up in (False, True, False, True, False):
         assert trials.wanted()
         trials.report(held_up=held_up, patience=SHORT)
     assert trials.wanted()
 
 
-def test_held_up_again_and_again_few_calls_try_a_team():
-    trials = TeamTrials()
+def test_held_up_again_and_again_few_calls_try_several_threads():
+    trials = ThreadTrials()
     trials.report(held_up=True, patience=SHORT)
     assert trials.wanted()
     pauses = []
@@ -306,16 +306,16 @@ def test_held_up_again_and_again_few_calls_try_a_team():
     assert pauses == [16, 64, 256, 1024, 1024, 1024]
 
 
-def test_of_long_calls_fewer_are_made_without_a_team():
-    trials = TeamTrials()
+def test_of_long_calls_fewer_are_made_by_one_thread():
+    trials = ThreadTrials()
     trials.report(held_up=True, patience=LONG)
     for _ in range(6):
         trials.report(held_up=True, patience=LONG)
         assert calls_until_wanted(trials) == 4
 
 
-def test_calls_that_go_well_bring_teams_back():
-    trials = TeamTrials()
+def test_calls_that_go_well_bring_threads_back():
+    trials = ThreadTrials()
     for _ in range(4):  # held up three times in earnest
         trials.report(held_up=True, patience=SHORT)
         calls_until_wanted(trials)

@@ -65,7 +65,7 @@ from fastgru.kernels.steps import (
     user_number,
     user_row,
 )
-from fastgru.kernels.sync import meet_after, place_of, share_of
+from fastgru.kernels.sync import is_team, meet_after, place_of, share_of
 from fastgru.kernels.weight_gradients import add_up_parts, weight_gradient_share
 
 # -- the reversed time loop ------------------------------------------------------------
@@ -479,44 +479,48 @@ def gru_backward_parallel(
     bounds,
     n_workers,
     keeps_parts,
-    team,
+    counts,
     patience,
 ):
     """Do what ``gru_backward`` does, blocks or a team, then workers in parallel."""
     steps = read_steps(geometry)
     n_inputs, n_rows = d_x.shape[1], start(steps, steps.n_steps)
     n_units = d_h_0.shape[1]
-    no_team = team.size == 0
-    is_on_the_way = no_team and _is_on_the_way(steps, n_inputs, n_units, pointer(tape))
+    is_on_the_way = not is_team(bounds) and _is_on_the_way(
+        steps, n_inputs, n_units, pointer(tape)
+    )
     on_the_way = d_x[: d_x.shape[0] if is_on_the_way else 0]
-    for block in prange(bounds.size - 1):
-        begin, end, member, n_members = place_of(
-            team, patience, bounds, np.int64(block), d_h_0.shape[0]
-        )
-        back_block(
-            tape,
-            on_the_way,
-            adds_d_x,
-            d_h_0,
-            states,
-            seen_states(states, mask),
-            d_output,
-            column,
-            d_h_n,
-            mask,
-            packed,
-            n_inputs,
-            geometry,
-            begin,
-            end,
-            reset_after,
-            team,
-            member,
-            n_members,
-        )
+    for index in prange(bounds.size - 1):
+        thread = np.int64(index)  # Numba's parallel index is unsigned
+        for turn in range(bounds.size - 1):
+            begin, end, member, n_members = place_of(
+                counts, patience, bounds, thread, turn, d_h_0.shape[0]
+            )
+            if begin < end:
+                back_block(
+                    tape,
+                    on_the_way,
+                    adds_d_x,
+                    d_h_0,
+                    states,
+                    seen_states(states, mask),
+                    d_output,
+                    column,
+                    d_h_n,
+                    mask,
+                    packed,
+                    n_inputs,
+                    geometry,
+                    begin,
+                    end,
+                    reset_after,
+                    counts,
+                    member,
+                    n_members,
+                )
     if d_x.shape[0] > on_the_way.shape[0]:
         for index in prange(n_workers):
-            worker = np.int64(index)  # Numba's parallel index is unsigned
+            worker = np.int64(index)
             input_gradient_block(
                 d_x,
                 adds_d_x,

@@ -379,32 +379,35 @@ def gru_forward_parallel(
     geometry,
     reset_after,
     bounds,
-    team,
+    counts,
     patience,
 ):
-    """Do what ``gru_forward`` does, a thread to each block of sequences or a team."""
-    for block in prange(bounds.size - 1):
-        begin, end, member, n_members = place_of(
-            team, patience, bounds, np.int64(block), h_n.shape[0]
-        )
-        record_block(
-            tape,
-            states,
-            seen_states(states, mask),
-            inputs_of(tape, geometry, x.shape[1]),
-            output,
-            column,
-            h_n,
-            x,
-            h_0,
-            mask,
-            packed,
-            n_inputs,
-            geometry,
-            begin,
-            end,
-            reset_after,
-            team,
-            member,
-            n_members,
-        )
+    """Do what ``gru_forward`` does, a block to each thread or all to a team."""
+    for index in prange(bounds.size - 1):
+        thread = np.int64(index)  # Numba's parallel index is unsigned
+        for turn in range(bounds.size - 1):
+            begin, end, member, n_members = place_of(
+                counts, patience, bounds, thread, turn, h_n.shape[0]
+            )
+            if begin < end:
+                record_block(
+                    tape,
+                    states,
+                    seen_states(states, mask),
+                    inputs_of(tape, geometry, x.shape[1]),
+                    output,
+                    column,
+                    h_n,
+                    x,
+                    h_0,
+                    mask,
+                    packed,
+                    n_inputs,
+                    geometry,
+                    begin,
+                    end,
+                    reset_after,
+                    counts,
+                    member,
+                    n_members,
+                )

@@ -370,36 +370,39 @@ def gru_inference_parallel(
     geometry,
     reset_after,
     bounds,
-    team,
+    counts,
     patience,
     shared,
 ):
-    """Do what ``gru_inference`` does, a thread to each block of sequences or a team.
+    """Do what ``gru_inference`` does, a block to each thread or all to a team.
 
     bounds : (blocks + 1,) int64, where each block begins and, last, where they end;
-        with a team it counts the members wanted
-    team : zeros, see ``sync``; of no numbers when each block is for one thread
+        zeros for a team: of its members wanted, and one more
+    counts : zeros, by which the threads agree; see ``sync``
     patience : how long a member waits for the others before it does without them
     shared : scratch of ``team_scratch`` numbers, with a team
     """
-    for block in prange(bounds.size - 1):
-        begin, end, member, n_members = place_of(
-            team, patience, bounds, np.int64(block), h_n.shape[0]
-        )
-        infer_block(
-            output,
-            column,
-            h_n,
-            x,
-            h_0,
-            packed,
-            n_inputs,
-            geometry,
-            begin,
-            end,
-            reset_after,
-            team,
-            member,
-            n_members,
-            shared,
-        )
+    for index in prange(bounds.size - 1):
+        thread = np.int64(index)  # Numba's parallel index is unsigned
+        for turn in range(bounds.size - 1):
+            begin, end, member, n_members = place_of(
+                counts, patience, bounds, thread, turn, h_n.shape[0]
+            )
+            if begin < end:
+                infer_block(
+                    output,
+                    column,
+                    h_n,
+                    x,
+                    h_0,
+                    packed,
+                    n_inputs,
+                    geometry,
+                    begin,
+                    end,
+                    reset_after,
+                    counts,
+                    member,
+                    n_members,
+                    shared,
+                )

@@ -1,4 +1,8 @@
-"""Threads that share the steps of a few sequences: how they meet.
+"""Threads that share the sequences of a call, or the steps of a few: how they agree.
+
+Each thread takes a block of *sequences* through all steps.  Who has done its own takes
+the next that nobody has begun, so that a call does not wait for a thread that still
+sleeps, or that has no core to run on.
 
 A few sequences cannot feed several cores by rows, so a *team* of threads shares the
 units: each computes its own part of every step, and all meet before the next.  Waiting
@@ -11,7 +15,9 @@ away at every look.
 
 A team's array of int64 starts as zeros: the number of arrivals, to which the closing
 member adds ``_CLOSED`` times the number of members; a cache line further, the number of
-arrivals at meetings; behind it, how long members waited where one waited long.
+arrivals at meetings; behind it, how long members waited where one waited long.  That of
+blocks counts for each who wanted to begin it, then the blocks that others than their
+own threads did.
 """
 
 import sys
@@ -23,7 +29,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fastgru._jit import inline
+from fastgru._jit import inline, shared
 from fastgru.kernels.products import part_start, vectors_for
 from fastgru.kernels.simd import lanes, pointer
 
@@ -107,7 +113,17 @@ def _pause(typingctx):
     return types.void(), codegen
 
 
-def was_held_up(team: np.ndarray, n_wanted: int, patience: int) -> bool:
+def counts_of_blocks(n_blocks: int) -> np.ndarray:
+    """Return what threads with a block each count in."""
+    return np.zeros(n_blocks + 1, np.int64)
+
+
+def were_blocks_late(counts: np.ndarray) -> bool:
+    """Whether a thread came so late that another had done its block."""
+    return counts[-1] > 0
+
+
+def was_team_held_up(team: np.ndarray, n_wanted: int, patience: int) -> bool:
     """Whether a member came too late or let the others wait: the cores are busy.
 
     patience : looks that members may wait in all, not counting short waits
@@ -196,16 +212,33 @@ def meet_after(share, meeting):
     return meeting + 1
 
 
-@inline
-def place_of(team, patience, bounds, block, batch):
-    """Return which sequences an iteration of a parallel loop takes, and its team role.
+@shared
+def is_team(bounds):
+    """Whether the threads of a parallel loop are a team: its bounds are zeros."""
+    return bounds[bounds.size - 1] == 0
 
-    Without a team it takes those of its block, alone.  In a team it takes its share of
-    all; one that came too late takes nothing.
+
+@inline
+def place_of(counts, patience, bounds, thread, turn, batch):
+    """Return which sequences a thread takes in a turn, and its role in a team.
+
+    The threads of a team each take their share of all sequences in their first turn;
+    one that came too late takes nothing.  Others take blocks, alone: their own first,
+    then in each turn the next, if nobody has begun it.
     """
-    if team.size == 0:
-        return bounds[block], bounds[block + 1], 0, 1
-    member, n_members = join(pointer(team), bounds.size - 1, patience)
-    if member >= n_members:
+    n_blocks = bounds.size - 1
+    if is_team(bounds):
+        if turn > 0:
+            return 0, 0, 0, 1
+        member, n_members = join(pointer(counts), n_blocks, patience)
+        if member >= n_members:
+            return 0, 0, 0, 1
+        return 0, batch, member, n_members
+    block = (thread + turn) % n_blocks
+    if turn > 0 and atomic_load(pointer(counts), block) > 0:
         return 0, 0, 0, 1
-    return 0, batch, member, n_members
+    if atomic_add(pointer(counts), block, 1) > 0:
+        return 0, 0, 0, 1
+    if turn > 0:
+        atomic_add(pointer(counts), n_blocks, 1)
+    return bounds[block], bounds[block + 1], 0, 1

@@ -15,7 +15,7 @@ import numpy as np
 
 from fastgru import _buffers, initializers
 from fastgru._checks import check_random_state
-from fastgru._threads import TeamTrials, get_num_threads, parallel_region
+from fastgru._threads import ThreadTrials, get_num_threads, parallel_region
 from fastgru.kernels.gru_backward import gru_backward, gru_backward_parallel
 from fastgru.kernels.gru_forward import gru_forward, gru_forward_parallel
 from fastgru.kernels.gru_inference import (
@@ -27,25 +27,31 @@ from fastgru.kernels.gru_states import ROWS_TOGETHER
 from fastgru.kernels.packing import aligned_zeros, pack_gru, packed_size
 from fastgru.kernels.products import TERMS
 from fastgru.kernels.simd import REGISTERS
-from fastgru.kernels.sync import TEAM_SIZE, was_held_up
+from fastgru.kernels.sync import (
+    TEAM_SIZE,
+    counts_of_blocks,
+    is_team,
+    was_team_held_up,
+    were_blocks_late,
+)
 from fastgru.kernels.weight_gradients import sums_size, worth_keeping
 from fastgru.layers.geometry import Geometry
 from fastgru.parameters import ParameterSet
 
 NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
-# Multiply-adds below which entering a parallel region costs more than it saves, and
-# sequences below which a block of them does not fill the register tile.
+# Multiply-adds below which entering a parallel region costs more than it saves.  Of
+# fewer sequences than these, training takes twice as many: a step of half the rows
+# takes more than half as long, and threads read what others have just written.
 _SMALLEST_PARALLEL = 3_000_000
-_SMALLEST_BLOCK = 4
-# The same for a team, whose threads share the units of fewer sequences, and registers
-# of units below which a member has too little to do between meetings.
-_SMALLEST_TEAM = 2_000_000
+_FEW_SEQUENCES = 8
+# Registers of units below which a member of a team has too little to do.
 _SMALLEST_SHARE = 2
 # Bytes of weights for each sequence above which reading them takes a block longer than
-# multiplying them, where no core's own cache holds them: then even sequences enough for
-# blocks, up to what a team takes at once, are for a team, each of whose members reads
-# only the weights of its own units.
+# multiplying them, where no core's own cache holds them: then sequences, up to what a
+# team takes at once, are for a team, each of whose members reads only the weights of
+# its own units.  Weights of two sequences are enough for members not to wait for each
+# other longer than they work.
 _HEAVIEST_SEQUENCE = 100_000
 # Looks, of some 20 nanoseconds, that the first of a team spends on waiting for the
 # others: a quarter of the time that one thread would take alone.  Members that wait for
@@ -145,7 +151,7 @@ class Recurrence:
         # Numbers past the end of an array that is written in whole vectors.
         self._slack = REGISTERS.size // self._itemsize
         self._version = 0
-        self._team_trials = TeamTrials()
+        self._team_trials, self._block_trials = ThreadTrials(), ThreadTrials()
         self.pack()
 
     def pack(self) -> None:
@@ -189,27 +195,27 @@ class Recurrence:
             geometry.table,
             self.reset_after,
         )
-        n_threads = self._worth(geometry, n_threads)
+        n_threads = self._worth(geometry, n_threads, training=False)
         if n_threads == 1:
             gru_inference(*arguments)
             return
         with parallel_region(n_threads) as granted:
-            bounds, team = self._split(geometry, granted)
+            bounds, counts = self._split(geometry, granted)
             if bounds.size == 2:
                 gru_inference(*arguments)
                 return
             scratch = 0
-            if team.size > 0:
+            if is_team(bounds):
                 scratch = team_scratch(geometry.batch, self.hidden_size, self._itemsize)
             patience = self._patience(geometry)
             gru_inference_parallel(
                 *arguments,
                 bounds,
-                team,
+                counts,
                 patience,
                 _buffers.empty((scratch,), self.dtype),
             )
-            self._report(team, bounds, patience)
+            self._report(counts, bounds, patience)
 
     def record(
         self,
@@ -255,18 +261,18 @@ class Recurrence:
             geometry.table,
             self.reset_after,
         )
-        n_threads = self._worth(geometry, n_threads)
+        n_threads = self._worth(geometry, n_threads, training=True)
         if n_threads == 1:
             gru_forward(*arguments)
             return tape
         with parallel_region(n_threads) as granted:
-            bounds, team = self._split(geometry, granted)
+            bounds, counts = self._split(geometry, granted)
             if bounds.size == 2:
                 gru_forward(*arguments)
             else:
                 patience = self._patience(geometry)
-                gru_forward_parallel(*arguments, bounds, team, patience)
-                self._report(team, bounds, patience)
+                gru_forward_parallel(*arguments, bounds, counts, patience)
+                self._report(counts, bounds, patience)
         return tape
 
     def back(
@@ -323,7 +329,7 @@ class Recurrence:
             geometry.table,
             self.reset_after,
         )
-        n_threads = self._worth(geometry, n_threads)
+        n_threads = self._worth(geometry, n_threads, training=True)
         if n_threads == 1:
             gru_backward(*arguments, self._empty_sums(tape)[0])
             return
@@ -332,7 +338,7 @@ class Recurrence:
             if granted == 1:
                 gru_backward(*arguments, sums)
                 return
-            bounds, team = self._split(geometry, granted)
+            bounds, counts = self._split(geometry, granted)
             patience = self._patience(geometry)
             gru_backward_parallel(
                 *arguments,
@@ -340,10 +346,10 @@ class Recurrence:
                 bounds,
                 granted,
                 keeps_parts,
-                team,
+                counts,
                 patience,
             )
-            self._report(team, bounds, patience)
+            self._report(counts, bounds, patience)
 
     def _empty_sums(self, tape: Tape, n_threads: int = 1) -> tuple[np.ndarray, bool]:
         """Allocate scratch for the sums of the weights' gradients, if they need it.
@@ -360,11 +366,14 @@ class Recurrence:
         size = sums_size(*sizes, keeps_parts=keeps_parts)
         return _buffers.empty((size,), self.dtype), keeps_parts
 
-    def _report(self, team: np.ndarray, bounds: np.ndarray, patience: int) -> None:
-        """Take note of how a team's call went, if there was a team."""
-        if team.size > 0:
-            held_up = was_held_up(team, bounds.size - 1, 2 * patience)
+    def _report(self, counts: np.ndarray, bounds: np.ndarray, patience: int) -> None:
+        """Take note of how several threads' call went."""
+        if is_team(bounds):
+            held_up = was_team_held_up(counts, bounds.size - 1, 2 * patience)
             self._team_trials.report(held_up=held_up, patience=patience)
+        elif bounds.size > 2:
+            held_up = were_blocks_late(counts)
+            self._block_trials.report(held_up=held_up, patience=patience)
 
     def _first_states(self, geometry: Geometry) -> np.ndarray:
         """Return zeros as inference takes them.
@@ -382,10 +391,13 @@ class Recurrence:
     def _patience(self, geometry: Geometry) -> int:
         return int(geometry.n_rows * self._terms_per_row * _PATIENCE_PER_TERM)
 
-    def _worth(self, geometry: Geometry, n_threads: int | None) -> int:
+    def _worth(
+        self, geometry: Geometry, n_threads: int | None, *, training: bool
+    ) -> int:
         """Return how many threads to use: 1 where the work is too small to share."""
-        few = geometry.batch < 2 * _SMALLEST_BLOCK
-        smallest = _SMALLEST_TEAM if few else _SMALLEST_PARALLEL
+        smallest = _SMALLEST_PARALLEL
+        if training and geometry.batch < _FEW_SEQUENCES:
+            smallest *= 2
         if geometry.n_rows * self._terms_per_row <= smallest:
             return 1
         return get_num_threads() if n_threads is None else n_threads
@@ -393,18 +405,21 @@ class Recurrence:
     def _split(
         self, geometry: Geometry, n_threads: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the bounds of the threads' blocks of sequences, and their team.
+        """Return bounds of the threads' blocks of sequences, and what they count in.
 
-        Sequences too few to be cut are for a team, which shares the units instead, and
-        so are those of a layer whose weights every block would fetch from far away.
+        Where each block would fetch the weights from far away for too few sequences, a
+        team shares the units of all of them instead; its bounds are zeros.
         """
-        blocks = max(1, min(n_threads, geometry.batch // _SMALLEST_BLOCK))
+        batch = geometry.batch
+        n_blocks = max(1, min(n_threads, batch))
         units = REGISTERS.size // self._itemsize
-        members = min(n_threads, self.hidden_size // (_SMALLEST_SHARE * units))
-        heaviest = geometry.batch * _HEAVIEST_SEQUENCE
+        n_members = min(n_threads, self.hidden_size // (_SMALLEST_SHARE * units))
+        idle = -batch % n_blocks  # places that the smaller blocks leave empty
+        heaviest = max(batch - idle, 2) * _HEAVIEST_SEQUENCE
         is_heavy = self._terms_per_row * self._itemsize > heaviest
-        prefers_team = blocks == 1 or (is_heavy and geometry.batch <= ROWS_TOGETHER)
-        may_team = prefers_team and members > 1 and geometry.batch > 0
+        may_team = is_heavy and n_members > 1 and 0 < batch <= ROWS_TOGETHER
         if may_team and self._team_trials.wanted():
-            return np.zeros(members + 1, np.int64), np.zeros(TEAM_SIZE, np.int64)
-        return geometry.bounds(blocks), _NO_TEAM
+            return np.zeros(n_members + 1, np.int64), np.zeros(TEAM_SIZE, np.int64)
+        if n_blocks > 1 and not self._block_trials.wanted():
+            n_blocks = 1
+        return geometry.bounds(n_blocks), counts_of_blocks(n_blocks)

@@ -174,6 +174,5 @@ if __name__ == "__main__":
         mock.patch.object(dense, "_SMALLEST_PARALLEL", 0),
         mock.patch.object(embedding, "_SMALLEST_PARALLEL", 0),
         mock.patch.object(recurrence, "_SMALLEST_PARALLEL", 0),
-        mock.patch.object(recurrence, "_SMALLEST_BLOCK", 1),
     ):
         main()

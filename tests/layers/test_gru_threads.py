@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import numba
 import numpy as np
 import pytest
 
@@ -129,3 +130,57 @@ def test_the_tests_share_work_however_small(monkeypatch, in_teams, two_threads):
         output, _, pullback = gru.vjp(x)
         pullback(np.ones_like(output))
     assert len(called) == 3
+
+
+def have_threads_come_one_after_the_other(monkeypatch):
+    """Have each call's first thread be done when the others come; list the calls."""
+    called = []
+    for name in (
+        "gru_inference_parallel",
+        "gru_forward_parallel",
+        "gru_backward_parallel",
+    ):
+        kernel = getattr(recurrence, name)
+
+        def run(*arguments, name=name, kernel=kernel):
+            n_threads = numba.get_num_threads()
+            numba.set_num_threads(1)
+            try:
+                kernel(*arguments)
+            finally:
+                numba.set_num_threads(n_threads)
+            called.append(name)
+
+        monkeypatch.setattr(recurrence, name, run)
+    return called
+
+
+@BOTH_CELLS
+@LENGTHS
+def test_a_thread_does_the_blocks_of_those_that_come_late(
+    monkeypatch, lengths, reset_after
+):
+    case = make_case((10, 8, 5, 33), reset_after=reset_after, lengths=lengths)
+    expected = run_layer(case), run_inference(case)
+    called = have_threads_come_one_after_the_other(monkeypatch)
+    with num_threads(2):
+        found = run_layer(case), run_inference(case)
+    assert len(called) == 3
+    for results, same in zip(found, expected, strict=True):
+        assert_same_results(results, same)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_calls_that_begin_too_late_are_made_by_one_thread(monkeypatch):
+    gru = fastgru.GRU(3, 16, random_state=0)
+    x = np.zeros((10, 8, 3), np.float32)
+    called = have_threads_come_one_after_the_other(monkeypatch)
+    monkeypatch.setattr(recurrence, "_SMALLEST_PARALLEL", 0)
+    before = fastgru.get_num_threads()
+    fastgru.set_num_threads(2)
+    try:
+        for _ in range(2 + 16 + 1 + 64):
+            gru(x)
+    finally:
+        fastgru.set_num_threads(before)
+    assert len(called) == 3  # two, and one more after sixteen of one thread

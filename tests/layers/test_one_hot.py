@@ -1,7 +1,5 @@
 """OneHot and the GRU behind it: the bits of a GRU that reads the features."""
 
-from unittest import mock
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,11 +8,7 @@ from hypothesis import strategies as st
 import fastgru
 from cases import num_threads
 from fastgru import GRU, Dense, Dropout, Embedding, Network, OneHot, Pooling
-from fastgru.layers import recurrence
 from tolerances import TOLERANCES, assert_same_bits
-
-# However little there is to do.
-SHARED = {"_SMALLEST_PARALLEL": 0, "_SMALLEST_TEAM": 0, "_SMALLEST_BLOCK": 1}
 
 
 def make(n_tokens, hidden_size, dtype=np.float32, **settings):
@@ -60,7 +54,7 @@ def test_tokens_give_the_bits_of_their_features(
     by_token, by_feature = make(n_tokens, hidden_size, dtype, **settings)
     tokens, x, lengths = draw(n_tokens, *sizes, dtype)
     lengths = lengths if ragged else None
-    with mock.patch.multiple(recurrence, **SHARED), num_threads(n_threads):
+    with num_threads(n_threads):
         assert_same_bits("outputs", by_token(tokens, lengths), by_feature(x, lengths))
         outputs, gradients = run(by_token, tokens, lengths)
     expected_outputs, expected = run(by_feature, x, lengths)
@@ -85,7 +79,7 @@ def test_gradients_are_the_same_bits_for_any_number_of_threads(
     tokens, _, lengths = draw(11, n_steps, batch)
     found = []
     for n_threads in (1, fastgru.get_num_threads()):
-        with mock.patch.multiple(recurrence, **SHARED), num_threads(n_threads):
+        with num_threads(n_threads):
             found.append(run(by_token, tokens, lengths)[1])
     for name in found[0]:
         assert_same_bits(name, found[1][name], found[0][name])
