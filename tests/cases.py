@@ -293,7 +293,9 @@ def named_gradients(grads, case):
     """Give what a pullback returned as a dict."""
     assert tuple(grads.parameters) == tuple(case.gru.state_dict())
     parameters = {f"d_{name}": grad for name, grad in grads.parameters.items()}
-    return {"d_x": grads.x, "d_h_0": grads.h_0, **parameters}
+    assert (grads.h_0 is None) == (case.h_0 is None)
+    states = {} if grads.h_0 is None else {"d_h_0": grads.h_0}
+    return {"d_x": grads.x, **states, **parameters}
 
 
 def run_inference(case):
@@ -337,6 +339,8 @@ def run_reference(case):
     }
     output, h_n = gru_forward(*arguments, **options)
     grads = gru_backward(case.d_output, case.d_h_n, *arguments, **options)
+    if case.h_0 is None:
+        del grads["h_0"]
     gradients = {f"d_{name}": grad for name, grad in grads.items()}
     return {"output": output, "h_n": h_n, **gradients}
 

@@ -272,6 +272,7 @@ def _share_of_panel(
             tile_begin,
             tile_end,
             n_inputs,
+            0,
             n_terms,
             row > 0,
         )

@@ -155,7 +155,7 @@ def _back_together(
 
     d_x, d_h_0, d_output, d_h_n, mask : ``Rows``; the others are addresses
     d_x is written on the way, while a step's gate gradients are in the cache, unless it
-    has no rows.
+    has no rows; without rows of d_h_0, the last product is left out.
     """
     n_units = d_h_0.size
     rows = last - first
@@ -209,7 +209,9 @@ def _back_together(
         meeting = meet_after(share, meeting)
         if masked:
             fill(d_seen, 0.0, running * padded)
-        if reset_after:
+        # Of products with the states before the first step nobody may want gradients.
+        is_wanted = t > 0 or d_h_0.n_rows > 0
+        if reset_after and is_wanted:
             product_share(
                 running,
                 d_seen,
@@ -225,7 +227,7 @@ def _back_together(
                 share.begin,
                 share.end,
             )
-        else:
+        elif not reset_after:
             product_share(
                 running,
                 d_reset,
@@ -253,21 +255,22 @@ def _back_together(
                 share.end,
             )
             meeting = meet_after(share, meeting)
-            product_share(
-                running,
-                d_seen,
-                padded,
-                d_seen,
-                padded,
-                record + n_units,
-                tape_row,
-                weights,
-                n_vectors,
-                2 * n_units,
-                t % 2,
-                share.begin,
-                share.end,
-            )
+            if is_wanted:
+                product_share(
+                    running,
+                    d_seen,
+                    padded,
+                    d_seen,
+                    padded,
+                    record + n_units,
+                    tape_row,
+                    weights,
+                    n_vectors,
+                    2 * n_units,
+                    t % 2,
+                    share.begin,
+                    share.end,
+                )
         if masked:
             for b in range(running):
                 factors = mask.address + user_number(steps, first + b) * n_units
@@ -291,7 +294,7 @@ def _back_together(
                 source = d_x_rows + b * input_vectors * wide
                 put_row(target, source, n_inputs, adds_d_x)
     own = share.first_unit
-    for b in range(rows):
+    for b in range(min(rows, d_h_0.n_rows)):
         target = d_h_0.address + user_number(steps, first + b) * n_units + own
         copy_row(target, d_state + b * padded + own, share.n_own)
 
@@ -392,7 +395,8 @@ def gru_backward(
     ----------
     d_x : (rows, I), where a sequence has a step written, or added to with ``adds_d_x``;
         of 0 rows when not wanted
-    d_h_0 : (B, H), written
+    d_h_0 : (B, H), written, or of 0 rows: the initial states were zeros, and nobody
+        wants their gradient
     gradient : 1-D, written: that of the parameters, in the order of ``pack_gru``
     tape, states : of ``gru_forward``; the tape is overwritten
     d_output : (rows, any), H columns from ``column`` on are read, or of 0 rows: zeros
@@ -421,7 +425,7 @@ def gru_backward(
         n_inputs,
         geometry,
         0,
-        d_h_0.shape[0],
+        steps.batch,
         reset_after,
         geometry,
         0,
@@ -451,6 +455,7 @@ def gru_backward(
         0,
         1,
         False,
+        d_h_0.shape[0] == 0,
         reset_after,
     )
     if is_one_hot(n_columns, n_inputs):
@@ -485,7 +490,7 @@ def gru_backward_parallel(
     """Do what ``gru_backward`` does, blocks or a team, then workers in parallel."""
     steps = read_steps(geometry)
     n_inputs, n_rows = d_x.shape[1], start(steps, steps.n_steps)
-    n_units = d_h_0.shape[1]
+    batch, n_units = steps.batch, d_h_0.shape[1]
     is_on_the_way = not is_team(bounds) and _is_on_the_way(
         steps, n_inputs, n_units, pointer(tape)
     )
@@ -494,7 +499,7 @@ def gru_backward_parallel(
         thread = np.int64(index)  # Numba's parallel index is unsigned
         for turn in range(bounds.size - 1):
             begin, end, member, n_members = place_of(
-                counts, patience, bounds, thread, turn, d_h_0.shape[0]
+                counts, patience, bounds, thread, turn, batch
             )
             if begin < end:
                 back_block(
@@ -546,6 +551,7 @@ def gru_backward_parallel(
             worker,
             n_workers,
             keeps_parts,
+            d_h_0.shape[0] == 0,
             reset_after,
         )
     if keeps_parts:

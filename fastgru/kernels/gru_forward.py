@@ -101,6 +101,7 @@ def _train_together(
     first,
     last,
     reset_after,
+    from_zeros,
     share,
     work,
 ):
@@ -167,6 +168,8 @@ def _train_together(
         next_state = states + (steps.batch + row) * n_units
         next_seen = seen + (steps.batch + row) * n_units
         record = tape + row * 4 * n_units
+        # Products with states of zeros are left out.
+        n_seen = n_units if t > 0 or not from_zeros else 0
         if whole:
             whole_step_reset_after(
                 running,
@@ -179,7 +182,7 @@ def _train_together(
                 n_inputs,
                 packed,
                 n_units,
-                n_units,
+                n_seen,
                 sums,
                 record,
                 True,
@@ -200,7 +203,7 @@ def _train_together(
                 before_row,
                 recurrent,
                 n_units,
-                n_units,
+                n_seen,
                 sums,
                 record,
                 True,
@@ -272,6 +275,7 @@ def record_block(
     begin: int,
     end: int,
     reset_after: int,
+    from_zeros: int,
     team: Indices,
     member: int,
     n_members: int,
@@ -309,6 +313,7 @@ def record_block(
             begin + part_start(end - begin, n_parts, part),
             begin + part_start(end - begin, n_parts, part + 1),
             reset_after,
+            from_zeros,
             share,
             pointer(work),
         )
@@ -328,6 +333,7 @@ def gru_forward(
     n_inputs,
     geometry,
     reset_after,
+    from_zeros,
 ):
     """Run a batch of sequences and keep what backward needs.
 
@@ -339,7 +345,9 @@ def gru_forward(
     states : ((B + N) * H + lanes,), written: initial states in packed order, then each
         packed row's state; with a mask twice as many, behind them those times it
     mask : (B, H), what the recurrent products see h multiplied with; of 0 rows: none
-    output, h_n, x, h_0, packed, n_inputs and geometry : as in ``gru_inference``
+    output, h_n, x, packed, n_inputs and geometry : as in ``gru_inference``
+    h_0 : (B, H), or of 0 rows: zeros
+    from_zeros : whether it is of 0 rows and all recurrent weights are finite
     """
     record_block(
         tape,
@@ -358,6 +366,7 @@ def gru_forward(
         0,
         h_n.shape[0],
         reset_after,
+        from_zeros,
         geometry,
         0,
         1,
@@ -378,6 +387,7 @@ def gru_forward_parallel(
     n_inputs,
     geometry,
     reset_after,
+    from_zeros,
     bounds,
     counts,
     patience,
@@ -407,6 +417,7 @@ def gru_forward_parallel(
                     begin,
                     end,
                     reset_after,
+                    from_zeros,
                     counts,
                     member,
                     n_members,

@@ -425,10 +425,11 @@ def sum_products(
     tile_begin: int,
     tile_end: int,
     n_rows: int,
-    n_terms: int,
+    first_term: int,
+    end_term: int,
     adds: int,
 ):
-    """Compute the sum over k of ``a[k, i] * panel[k, :]`` for rows i of some tiles.
+    """Compute sums over some k of ``a[k, i] * panel[k, :]`` for rows i of some tiles.
 
     It is written to sums or, with ``adds``, added to them.  The panel is one that
     ``begin_panel`` made.
@@ -438,6 +439,8 @@ def sum_products(
     n_tiles = tiles_for(n_rows)
     panel_row = width * lanes(sums)
     zeros = panel + -TILE_VECTORS * lanes(sums)
+    panel = panel + first_term * panel_row
+    a, n_terms = a + first_term * a_k, end_term - first_term
     for tile in range(tile_begin, tile_end):
         i = part_start(n_rows, n_tiles, tile)
         rows = part_start(n_rows, n_tiles, tile + 1) - i

@@ -120,7 +120,7 @@ def counts_of_blocks(n_blocks: int) -> np.ndarray:
 
 def were_blocks_late(counts: np.ndarray) -> bool:
     """Whether a thread came so late that another had done its block."""
-    return counts[-1] > 0
+    return bool(counts[-1] > 0)
 
 
 def was_team_held_up(team: np.ndarray, n_wanted: int, patience: int) -> bool:

@@ -162,6 +162,7 @@ def _share_of_product(
     n_columns,
     n_units,
     n_terms,
+    n_zeros,
     share_begin,
     share_end,
     panel,
@@ -183,6 +184,7 @@ def _share_of_product(
     numbers behind the sums, and twice that far what rounding cut off of them.  After
     the last block the numbers are copied to where they belong.  With ``keeps_parts``
     neither is done: sums are those of a part, whose blocks ``block`` counts.
+    n_zeros : first terms whose numbers of a are zeros, which are left out
     """
     wide = lanes(panel)
     n_vectors = vectors_for(n_columns, panel)
@@ -239,6 +241,7 @@ def _share_of_product(
             tile_begin,
             tile_end,
             n_rows,
+            n_zeros,
             n_terms,
             adds,
         )
@@ -276,6 +279,7 @@ def _sum_over_rows(
     begin,
     end,
     keeps_parts,
+    from_zeros,
     reset_after,
     work,
 ):
@@ -286,6 +290,7 @@ def _sum_over_rows(
         the two weights and their biases; so many again for totals and for what rounding
         cut off of those, if there are blocks enough, or for each further part
     keeps_parts : whether the rows are those of one part, whose sums are only kept
+    from_zeros : whether the first states are zeros
     work : scratch of this worker: a panel of terms, the sums of one, columns packed,
         and previous states gathered when lengths differ
     """
@@ -313,9 +318,11 @@ def _sum_over_rows(
         column, n_columns, n_candidate = n_units, 2 * n_units, n_units
     input_share, both_shares, _ = _count_shares(n_products, n_units, reset_after, panel)
     n_blocks = (n_rows + TERMS - 1) // TERMS
+    n_first = start(steps, 1) if from_zeros else 0  # rows of the first step
     t = 0
     for row in range(first_row, last_row, TERMS):
         n_terms, block = min(TERMS, last_row - row), (row - first_row) // TERMS
+        n_zeros = max(0, min(n_terms, n_first - row))
         record = tape + row * 4 * n_units
         if begin < input_share:
             _share_of_product(
@@ -332,6 +339,7 @@ def _sum_over_rows(
                 3 * n_units,
                 n_units,
                 n_terms,
+                0,
                 begin,
                 min(end, input_share),
                 panel,
@@ -363,6 +371,7 @@ def _sum_over_rows(
                 n_columns,
                 n_units,
                 n_terms,
+                n_zeros,
                 max(0, begin - input_share),
                 min(end, both_shares) - input_share,
                 panel,
@@ -388,6 +397,7 @@ def _sum_over_rows(
                 n_candidate,
                 n_units,
                 n_terms,
+                n_zeros,
                 max(0, begin - both_shares),
                 end - both_shares,
                 panel,
@@ -414,6 +424,7 @@ def weight_gradient_share(
     worker: int,
     n_workers: int,
     keeps_parts: int,
+    from_zeros: int,
     reset_after: int,
 ):
     """Compute one worker's share of the gradients of the weights and biases.
@@ -456,6 +467,7 @@ def weight_gradient_share(
                 share_begin,
                 share_end,
                 keeps_parts,
+                from_zeros,
                 reset_after,
                 work,
             )

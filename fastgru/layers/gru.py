@@ -38,14 +38,14 @@ class GRUGradients:
     ----------
     x : ndarray of the shape of x
         Gradient of the input; 0 past the end of a sequence.
-    h_0 : ndarray of the shape of h_n
-        Gradient of the initial state.
+    h_0 : ndarray of the shape of h_n, or None
+        Gradient of the initial state; None if ``vjp`` was given none.
     parameters : mapping of str to ndarray
         Gradient of each parameter, by the names and shapes of ``state_dict``.
     """
 
     x: np.ndarray
-    h_0: np.ndarray
+    h_0: np.ndarray | None
     parameters: ParameterSet
 
 
@@ -555,6 +555,6 @@ class Pullback(SingleUse[AnyTape]):
         d_h_0 = layer._stack.back(tape, gradients, rows, d_states, d_x, None)
         return GRUGradients(
             layout.to_user(d_x, layer.input_size),
-            layout.states_to_user(d_h_0),
+            None if d_h_0 is None else layout.states_to_user(d_h_0),
             gradients,
         )

@@ -213,7 +213,7 @@ class GRUStack:
         d_h_n: np.ndarray | None,
         d_x: np.ndarray | None,
         n_threads: int | None,
-    ) -> np.ndarray:
+    ) -> np.ndarray | None:
         """Take gradients back through all layers; the tape is used up.
 
         Parameters
@@ -225,10 +225,11 @@ class GRUStack:
 
         Returns
         -------
-        d_h_0 : (D * L, B, H)
+        d_h_0 : (D * L, B, H), or None if there was no h_0
         """
         assert isinstance(tape, StackTape)
-        d_h_0 = self._empty_states(tape.geometry)
+        from_zeros = tape.tapes[0][0].from_zeros
+        d_h_0 = None if from_zeros else self._empty_states(tape.geometry)
         d_y = d_output
         for layer in range(len(self.layers) - 1, -1, -1):
             directions = self.layers[layer]
@@ -246,7 +247,7 @@ class GRUStack:
                     d_y,
                     d * self._hidden_size,
                     None if d_h_n is None else d_h_n[k + d],
-                    d_h_0[k + d],
+                    None if d_h_0 is None else d_h_0[k + d],
                     d_input,
                     n_threads,
                     adds_d_x=d > 0,
@@ -322,13 +323,12 @@ class _OneLayer(GRUStack):
         d_h_n: np.ndarray | None,
         d_x: np.ndarray | None,
         n_threads: int | None,
-    ) -> np.ndarray:
+    ) -> np.ndarray | None:
         assert isinstance(tape, Tape)
-        d_h_0 = self._empty_states(tape.geometry)
-        d_state = None if d_h_n is None else d_h_n[0]
-        self._layer.back(
-            tape, gradients, d_output, 0, d_state, d_h_0[0], d_x, n_threads
-        )
+        d_h_0 = None if tape.from_zeros else self._empty_states(tape.geometry)
+        d_first = None if d_h_0 is None else d_h_0[0]
+        d_last = None if d_h_n is None else d_h_n[0]
+        self._layer.back(tape, gradients, d_output, 0, d_last, d_first, d_x, n_threads)
         return d_h_0
 
 

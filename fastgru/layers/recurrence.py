@@ -45,6 +45,9 @@ NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 # takes more than half as long, and threads read what others have just written.
 _SMALLEST_PARALLEL = 3_000_000
 _FEW_SEQUENCES = 8
+# Steps from which on leaving out the products with first states of zeros saves too
+# little to look first, in each step of training, whether the weights are finite.
+_FEW_STEPS = 8
 # Registers of units below which a member of a team has too little to do.
 _SMALLEST_SHARE = 2
 # Bytes of weights for each sequence above which reading them takes a block longer than
@@ -97,6 +100,7 @@ class Tape:
     mask: np.ndarray  # (B, H), or of no rows
     n_columns: int  # of the inputs
     n_table_rows: int  # of x and output: steps past a sequence's end have rows too
+    from_zeros: bool  # whether no initial states were given
     version: int  # of the weights
 
     def last_states(self, hidden_size: int) -> np.ndarray:
@@ -245,8 +249,10 @@ class Recurrence:
             self._nothing if mask is None else mask,
             n_columns,
             n_table_rows,
+            h_0 is None,
             self._version,
         )
+        is_worth_it = h_0 is None and geometry.n_steps <= _FEW_STEPS
         arguments = (
             tape.gates,
             tape.states,
@@ -260,6 +266,7 @@ class Recurrence:
             self.input_size,
             geometry.table,
             self.reset_after,
+            is_worth_it and self._has_finite_weights(),
         )
         n_threads = self._worth(geometry, n_threads, training=True)
         if n_threads == 1:
@@ -282,7 +289,7 @@ class Recurrence:
         d_output: np.ndarray | None,
         column: int,
         d_h_n: np.ndarray | None,
-        d_h_0: np.ndarray,
+        d_h_0: np.ndarray | None,
         d_x: np.ndarray | None,
         n_threads: int | None,
         *,
@@ -295,7 +302,7 @@ class Recurrence:
         gradients : written under this layer's names
         d_output : (rows, any), read from ``column`` on, or None
         d_h_n : (B, H) or None
-        d_h_0 : (B, H), written
+        d_h_0 : (B, H), written, or None, which it may be only if there was no h_0
         d_x : (rows, I), written, or with ``adds_d_x`` added to, or None
 
         Raises
@@ -311,12 +318,13 @@ class Recurrence:
         gradient = gradients.flat[self._place]
         if geometry.n_rows == 0:
             gradient.fill(0.0)
-            d_h_0[...] = 0.0 if d_h_n is None else d_h_n
+            if d_h_0 is not None:
+                d_h_0[...] = 0.0 if d_h_n is None else d_h_n
             return
         arguments = (
             self._no_input if d_x is None else d_x,
             adds_d_x,
-            d_h_0,
+            self._nothing if d_h_0 is None else d_h_0,
             gradient,
             tape.gates,
             tape.states,
@@ -381,12 +389,16 @@ class Recurrence:
         None at all, where it leaves their products out; but zero times a weight that is
         not finite is NaN.
         """
+        if self._has_finite_weights():
+            return self._nothing
+        return np.zeros((geometry.batch, self.hidden_size), self.dtype)
+
+    def _has_finite_weights(self) -> bool:
+        """Whether all recurrent weights are finite."""
         if self._is_finite is None:
             weight = self.parameters[self._recurrent_name]
             self._is_finite = bool(np.isfinite(weight).all())
-        if self._is_finite:
-            return self._nothing
-        return np.zeros((geometry.batch, self.hidden_size), self.dtype)
+        return self._is_finite
 
     def _patience(self, geometry: Geometry) -> int:
         return int(geometry.n_rows * self._terms_per_row * _PATIENCE_PER_TERM)

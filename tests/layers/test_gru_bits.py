@@ -48,6 +48,9 @@ SHAPES_FOR_THREADS = [
     (30, 7, 13, 50),
     (9, 16, 50, 257),
 ]
+# Few steps, whose first may fill blocks of a sum over rows, and more.
+FEW_STEPS = [(1, 1, 6, 136), (1, 300, 3, 17), (2, 300, 5, 40), (3, 70, 20, 33)]
+MORE_STEPS = [(9, 130, 4, 24), (20, 260, 3, 9)]
 # Weights of the inputs, or of the states, of more than 6 MiB.
 LARGE = [(7, 19, 8001, 66), (3, 17, 3, 731)]
 
@@ -354,14 +357,28 @@ def test_what_is_left_out_means_zeros_and_full_length(stack, dtype, reset_after)
     assert_same_results(
         run_layer(case.but(d_h_n=None)), run_layer(case.but(d_h_n=zeros))
     )
+    without = case.but(h_0=None, d_h_n=None)
     _, _, pullback = case.gru.vjp(case.x, **case.options)
     assert_same_results(
-        named_gradients(pullback(case.d_output), case),
-        run_layer(case.but(h_0=None, d_h_n=None)),
+        named_gradients(pullback(case.d_output), without), run_layer(without)
     )
     for name, array in run_layer(case.but(d_output=None, d_h_n=None)).items():
         if name not in ("output", "h_n"):
             assert not np.any(array), name
+
+
+@BOTH_CELLS
+@BOTH_DTYPES
+@LENGTHS
+@pytest.mark.parametrize("shape", FEW_STEPS + MORE_STEPS, ids=str)
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_states_of_zeros_left_out_give_the_bits_of_zeros(
+    n_threads, shape, lengths, dtype, reset_after
+):
+    case = make_case(shape, dtype=dtype, reset_after=reset_after, lengths=lengths)
+    case = case.but(h_0=np.zeros_like(case.h_0))
+    with num_threads(n_threads):
+        assert_same_results(run_layer(case.but(h_0=None)), run_layer(case))
 
 
 # -- arrays of the caller --
