@@ -30,6 +30,7 @@ from fastgru.kernels.gru_states import (
     ROWS_TOGETHER,
     first_states,
     hand_out,
+    stand_alike,
     work_size,
     write_states,
 )
@@ -67,6 +68,9 @@ from fastgru.kernels.steps import (
     user_row,
 )
 from fastgru.kernels.sync import meet_after, place_of, share_of
+
+# Registers of a page of 4 KiB, beyond which no CPU fetches ahead.
+_REGISTERS_OF_PAGE = 4096 // REGISTERS.size
 
 
 @helper
@@ -108,13 +112,16 @@ def _infer_together(
     before = sums + max(TILE_ROWS * 4 * wide, rows * padded)
     gathered = before + rows_ahead * before_row
 
-    # Where rows of the output stand like those of states, these are written there.
-    stand_alike = output.size == padded == n_units and steps.row_step == 1
+    # Where rows of the output stand like those of states, these are written there; but
+    # not within a page that other threads write to and read their states from: a CPU
+    # that fetches ahead takes lines away from them.
+    n_registers = rows * vectors_for(n_units, scratch)
+    is_apart = rows == steps.batch or n_registers >= _REGISTERS_OF_PAGE
     in_place = (
         output.n_rows > 0
-        and is_uniform(steps)
-        and stand_alike
+        and stand_alike(output, padded, n_units, steps)
         and is_aligned(output.address)
+        and is_apart
     )
     copied = Rows(output.address, 0 if in_place else output.n_rows, output.size)
     h = states

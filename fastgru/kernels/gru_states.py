@@ -36,6 +36,13 @@ def seen_states(states, mask):
 
 
 @inline
+def stand_alike(output, state_row, n_own, steps):
+    """Whether a step's rows of the output stand as those of the states do."""
+    is_dense = output.size == state_row == n_own and steps.row_step == 1
+    return is_dense and is_uniform(steps)
+
+
+@inline
 def write_states(
     output, column, h_n, state, state_row, share, steps, t, first, last, running
 ):
@@ -43,9 +50,13 @@ def write_states(
     own, n_own = share.first_unit, share.n_own
     if output.n_rows > 0:
         base = output.address + column + own
-        for b in range(running):
-            target = base + user_row(steps, t, first + b) * output.size
-            copy_row(target, state + b * state_row + own, n_own)
+        if stand_alike(output, state_row, n_own, steps):
+            target = base + user_row(steps, t, first) * output.size
+            copy_row(target, state, running * state_row)
+        else:
+            for b in range(running):
+                target = base + user_row(steps, t, first + b) * output.size
+                copy_row(target, state + b * state_row + own, n_own)
     going_on = 0
     if t + 1 < steps.n_steps:
         going_on = active(steps, t + 1, first, last)
