@@ -297,10 +297,10 @@ def test_one_call_that_was_held_up_changes_nothing():
 
 def test_held_up_again_and_again_few_calls_try_several_threads():
     trials = ThreadTrials()
-    trials.report(held_up=True, patience=SHORT)
-    assert trials.wanted()
     pauses = []
     for _ in range(6):
+        trials.report(held_up=True, patience=SHORT)
+        assert trials.wanted()  # it may have woken the others up
         trials.report(held_up=True, patience=SHORT)
         pauses.append(calls_until_wanted(trials))
     assert pauses == [16, 64, 256, 1024, 1024, 1024]
@@ -316,8 +316,9 @@ def test_of_long_calls_fewer_are_made_by_one_thread():
 
 def test_calls_that_go_well_bring_threads_back():
     trials = ThreadTrials()
-    for _ in range(4):  # held up three times in earnest
-        trials.report(held_up=True, patience=SHORT)
+    for _ in range(3):
+        for _ in range(2):  # the second in earnest
+            trials.report(held_up=True, patience=SHORT)
         calls_until_wanted(trials)
     for _ in range(3):
         trials.report(held_up=False, patience=SHORT)
