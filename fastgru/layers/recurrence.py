@@ -147,10 +147,12 @@ class Recurrence:
         self._itemsize = self.dtype.itemsize
         size = packed_size(self.input_size, self.hidden_size, self._itemsize)
         self._packed = aligned_zeros(size, self.dtype)
-        # Multiply-adds per step of a forward pass.
-        self._terms_per_row = (
-            3 * self.hidden_size * (self.input_size + self.hidden_size)
+        # Multiply-adds per step of a forward pass, those with padding included.
+        self._registers_of_units = -(
+            -self.hidden_size * self._itemsize // REGISTERS.size
         )
+        padded_units = self._registers_of_units * REGISTERS.size // self._itemsize
+        self._terms_per_row = 3 * padded_units * (self.input_size + self.hidden_size)
         self._no_sums = np.empty(0, self.dtype)
         # Numbers past the end of an array that is written in whole vectors.
         self._slack = REGISTERS.size // self._itemsize
@@ -424,8 +426,7 @@ class Recurrence:
         """
         batch = geometry.batch
         n_blocks = max(1, min(n_threads, batch))
-        units = REGISTERS.size // self._itemsize
-        n_members = min(n_threads, self.hidden_size // (_SMALLEST_SHARE * units))
+        n_members = min(n_threads, self._registers_of_units // _SMALLEST_SHARE)
         idle = -batch % n_blocks  # places that the smaller blocks leave empty
         heaviest = max(batch - idle, 2) * _HEAVIEST_SEQUENCE
         is_heavy = self._terms_per_row * self._itemsize > heaviest
