@@ -34,7 +34,6 @@ from fastgru.kernels.gru_states import (
     write_states,
 )
 from fastgru.kernels.input_products import (
-    before_row_size,
     is_whole,
     plan_ahead,
     prefill_bias_of_hn,
@@ -116,8 +115,8 @@ def _train_together(
     scratch = aligned(work)
     wide = lanes(scratch)
     padded = vectors_for(n_units, scratch) * wide
-    before_row = before_row_size(n_units, reset_after, scratch)
     ahead = plan_ahead(n_columns, n_inputs, n_units, reset_after, scratch)
+    before_row = ahead.row_size
     rows_ahead = rows_ahead_at_most(rows, steps, ahead)
 
     sums = scratch
@@ -156,13 +155,13 @@ def _train_together(
                 first,
                 last,
                 before,
-                before_row,
                 n_columns,
                 packed,
                 n_inputs,
                 n_units,
                 reset_after,
                 share,
+                ahead,
             )
         row = start(steps, t) + first
         next_state = states + (steps.batch + row) * n_units

@@ -35,7 +35,6 @@ from fastgru.kernels.gru_states import (
     write_states,
 )
 from fastgru.kernels.input_products import (
-    before_row_size,
     inputs_ahead,
     inputs_of_step,
     is_whole,
@@ -102,8 +101,8 @@ def _infer_together(
     scratch = aligned(work)
     wide = lanes(scratch)
     padded = vectors_for(n_units, scratch) * wide
-    before_row = before_row_size(n_units, reset_after, scratch)
     ahead = plan_ahead(n_columns, n_inputs, n_units, reset_after, scratch)
+    before_row = ahead.row_size
     rows_ahead = rows_ahead_at_most(rows, steps, ahead)
 
     states = aligned(shared)
@@ -154,13 +153,13 @@ def _infer_together(
                 gathered,
                 not is_uniform(steps),
                 before,
-                before_row,
                 n_columns,
                 packed,
                 n_inputs,
                 n_units,
                 reset_after,
                 share,
+                ahead,
             )
         # Products with states of zeros are left out.
         n_seen = n_units if t > 0 or h_0.n_rows > 0 else 0

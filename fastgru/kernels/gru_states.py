@@ -2,7 +2,6 @@
 
 from fastgru._jit import inline
 from fastgru.kernels.input_products import (
-    before_row_size,
     plan_ahead,
     rows_ahead_at_most,
 )
@@ -91,13 +90,12 @@ def work_size(rows, steps, n_columns, n_inputs, n_units, reset_after, address):
     """Return how many numbers of scratch each thread needs for ``rows`` sequences."""
     wide = lanes(address)
     padded = vectors_for(n_units, address) * wide
-    before_row = before_row_size(n_units, reset_after, address)
     ahead = plan_ahead(n_columns, n_inputs, n_units, reset_after, address)
     rows_ahead = rows_ahead_at_most(rows, steps, ahead)
     gathered = 0 if is_uniform(steps) else max(rows, rows_ahead)
     return (
         max(TILE_ROWS * 4 * wide, rows * padded)
-        + rows_ahead * before_row
+        + rows_ahead * ahead.row_size
         + gathered * n_columns
         + slack(address)
     )

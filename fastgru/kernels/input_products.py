@@ -8,7 +8,12 @@ from typing import NamedTuple
 
 from fastgru._jit import helper, inline
 from fastgru.kernels.one_hot import is_one_hot, one_hot_product
-from fastgru.kernels.packing import biases
+from fastgru.kernels.packing import (
+    bias_side_by_side,
+    biases,
+    registers_side_by_side,
+    weights_side_by_side,
+)
 from fastgru.kernels.products import (
     are_large,
     copy_row,
@@ -16,7 +21,7 @@ from fastgru.kernels.products import (
     product_share,
     vectors_for,
 )
-from fastgru.kernels.simd import TILE_ROWS, lanes, load, store
+from fastgru.kernels.simd import TILE_ROWS, lanes, load, load_lanes, store
 from fastgru.kernels.steps import active, is_uniform, start, user_row
 
 # Rows of a step of which some tiles are so low that rows of several steps fill better
@@ -115,6 +120,9 @@ class Ahead(NamedTuple):
     # Whether a step whose rows fill tiles computes its own products, none ahead.
     may_be_whole: bool
     n_rows: int  # at most, unless a step has more
+    # Registers of the gates side by side, which are then computed so, or 0.
+    n_beside: int
+    row_size: int  # how far rows of pre-activations stand apart
 
 
 @inline
@@ -128,11 +136,17 @@ def plan_ahead(n_columns, n_inputs, n_units, reset_after, address):
     """Return how the products of a layer's inputs are computed."""
     one_hot = is_one_hot(n_columns, n_inputs)
     large = not one_hot and have_large_weights(n_inputs, n_units, address)
-    before_row = before_row_size(n_units, reset_after, address)
-    n_rows = max(_NUMBERS_AHEAD // before_row, TILE_ROWS)
+    wide, n_beside = lanes(address), 0
+    row_size = before_row_size(n_units, reset_after, address)
+    if reset_after and not one_hot:
+        n_beside = registers_side_by_side(n_inputs, n_units, wide)
+    if n_beside > 0:
+        row_size += n_beside * wide  # behind the others
+    n_rows = max(_NUMBERS_AHEAD // row_size, TILE_ROWS)
     if large:
         n_rows = max(n_rows, _ROWS_OF_LARGE)
-    return Ahead(reset_after and not one_hot and not large, n_rows)
+    may_be_whole = reset_after and not one_hot and not large and n_beside == 0
+    return Ahead(may_be_whole, n_rows, n_beside, row_size)
 
 
 @inline
@@ -179,6 +193,63 @@ def inputs_of_step(x, gathered, steps, t, first, rows, n_columns):
 
 
 @helper
+def _product_ahead(
+    rows,
+    before,
+    before_row,
+    x,
+    x_row,
+    n_columns,
+    packed,
+    n_inputs,
+    n_units,
+    reset_after,
+    share,
+    ahead,
+):
+    """Do what ``input_product`` does, or do it with the gates side by side."""
+    wide, n_vectors = lanes(x), vectors_for(n_units, x)
+    if ahead.n_beside == 0 or share.end - share.begin < n_vectors:
+        input_product(
+            rows,
+            before,
+            before_row,
+            x,
+            x_row,
+            n_columns,
+            packed,
+            n_inputs,
+            n_units,
+            reset_after,
+            share,
+        )
+        return
+    beside = before + 4 * wide * n_vectors
+    product_share(
+        rows,
+        beside,
+        before_row,
+        bias_side_by_side(packed, n_inputs, n_units),
+        0,
+        x,
+        x_row,
+        weights_side_by_side(packed, n_inputs, n_units),
+        ahead.n_beside,
+        n_inputs,
+        False,
+        0,
+        ahead.n_beside,
+    )
+    for row in range(rows):
+        source, target = beside + row * before_row, before + row * before_row
+        for vector in range(n_vectors):
+            valid = min(wide, n_units - vector * wide)
+            for gate in range(3):
+                value = load_lanes(source + gate * n_units + vector * wide, valid)
+                store(target + (4 * vector + gate) * wide, value)
+
+
+@helper
 def inputs_ahead(
     steps,
     t_begin,
@@ -189,19 +260,20 @@ def inputs_ahead(
     gathered,
     gathers,
     before,
-    before_row,
     n_columns,
     packed,
     n_inputs,
     n_units,
     reset_after,
     share,
+    ahead,
 ):
     """Compute the input products of steps t_begin to t_end - 1, active rows only.
 
     Equally spaced rows are read where they stand; others are first gathered to scratch
     (``gathers``).
     """
+    before_row = ahead.row_size
     if gathers:
         done = 0
         for t in range(t_begin, t_end):
@@ -210,7 +282,7 @@ def inputs_ahead(
                 source = x + user_row(steps, t, first + b) * n_columns
                 copy_row(gathered + (done + b) * n_columns, source, n_columns)
             done += rows
-        input_product(
+        _product_ahead(
             done,
             before,
             before_row,
@@ -222,13 +294,14 @@ def inputs_ahead(
             n_units,
             reset_after,
             share,
+            ahead,
         )
         return
     rows, n_ahead = last - first, t_end - t_begin
     base = x + user_row(steps, t_begin, first) * n_columns
     if rows == 1 or steps.step == rows * steps.row_step:
         distance = steps.step if rows == 1 else steps.row_step
-        input_product(
+        _product_ahead(
             rows * n_ahead,
             before,
             before_row,
@@ -240,10 +313,11 @@ def inputs_ahead(
             n_units,
             reset_after,
             share,
+            ahead,
         )
     elif rows >= n_ahead:
         for t in range(n_ahead):
-            input_product(
+            _product_ahead(
                 rows,
                 before + t * rows * before_row,
                 before_row,
@@ -255,10 +329,11 @@ def inputs_ahead(
                 n_units,
                 reset_after,
                 share,
+                ahead,
             )
     else:
         for b in range(rows):
-            input_product(
+            _product_ahead(
                 n_ahead,
                 before + b * before_row,
                 rows * before_row,
@@ -270,6 +345,7 @@ def inputs_ahead(
                 n_units,
                 reset_after,
                 share,
+                ahead,
             )
 
 
@@ -303,18 +379,19 @@ def recorded_inputs_ahead(
     first,
     last,
     before,
-    before_row,
     n_columns,
     packed,
     n_inputs,
     n_units,
     reset_after,
     share,
+    ahead,
 ):
     """Compute the products of some steps' inputs, which stand packed on the tape."""
+    before_row = ahead.row_size
     if last - first == steps.batch:
         row = start(steps, t_begin)
-        input_product(
+        _product_ahead(
             start(steps, t_end) - row,
             before,
             before_row,
@@ -326,12 +403,13 @@ def recorded_inputs_ahead(
             n_units,
             reset_after,
             share,
+            ahead,
         )
         return
     done = 0
     for t in range(t_begin, t_end):
         rows = active(steps, t, first, last)
-        input_product(
+        _product_ahead(
             rows,
             before + done * before_row,
             before_row,
@@ -343,5 +421,6 @@ def recorded_inputs_ahead(
             n_units,
             reset_after,
             share,
+            ahead,
         )
         done += rows

@@ -21,7 +21,13 @@ for backward          panels of 3H rows (n, r, z)   panels of 2H rows (r, z),
                       over HP columns               then of H rows (n)
 for x's gradient      panels of 3H rows (r, z, n)   the same
                       over I columns
+side by side          panels of I rows over [n r z] none
+                      without padding between them,
+                      then their bias
 ====================  ============================  ============================
+
+The last part is there only where it pays (``registers_side_by_side``): the padding of
+few units, of each gate, can be more than their weights.
 
 Padding is zero; the array begins where a cache line does.  NumPy writes all this, so
 that making a layer compiles nothing and loads no compiled code.
@@ -36,6 +42,20 @@ from fastgru._jit import inline, shared
 from fastgru.kernels.products import vectors_for
 from fastgru.kernels.simd import ALIGNMENT, REGISTERS, TILE_VECTORS, lanes
 
+# Inputs of few registers of units, from which on their gates also stand side by side.
+_FEWEST_INPUTS, _MOST_REGISTERS = 64, 3
+
+
+@shared
+def registers_side_by_side(n_inputs, n_units, wide):
+    """Return how many registers hold the gates of units side by side.
+
+    It is 0 where they are not kept so, since that would save none or too little.
+    """
+    of_gate, of_all = -(-n_units // wide), -(-3 * n_units // wide)
+    pays = n_inputs >= _FEWEST_INPUTS and of_gate <= _MOST_REGISTERS
+    return of_all if pays and of_all < 3 * of_gate else 0
+
 
 @shared
 def packed_numbers(n_inputs, n_units, wide):
@@ -44,7 +64,8 @@ def packed_numbers(n_inputs, n_units, wide):
     padded_inputs = -(-n_inputs // wide) * wide
     forward = 3 * padded_units * (n_inputs + n_units) + 4 * padded_units
     backward = 3 * n_units * (padded_units + padded_inputs)
-    return forward + backward
+    beside = registers_side_by_side(n_inputs, n_units, wide) * wide * (n_inputs + 1)
+    return forward + backward + beside
 
 
 def packed_size(input_size: int, hidden_size: int, itemsize: int) -> int:
@@ -100,6 +121,22 @@ def input_gradient_weights(packed, n_inputs, n_units):
     """Return the address of the input weights for the gradient of the input."""
     padded = vectors_for(n_units, packed) * lanes(packed)
     return backward_weights(packed, n_inputs, n_units) + 3 * n_units * padded
+
+
+@inline
+def weights_side_by_side(packed, n_inputs, n_units):
+    """Return the address of the input weights whose gates stand side by side."""
+    wide = lanes(packed)
+    padded = vectors_for(n_inputs, packed) * wide
+    return input_gradient_weights(packed, n_inputs, n_units) + 3 * n_units * padded
+
+
+@inline
+def bias_side_by_side(packed, n_inputs, n_units):
+    """Return the address of their bias."""
+    n_registers = registers_side_by_side(n_inputs, n_units, lanes(packed))
+    weights = weights_side_by_side(packed, n_inputs, n_units)
+    return weights + n_registers * lanes(packed) * n_inputs
 
 
 def lanes_of(array: np.ndarray) -> int:
@@ -177,14 +214,18 @@ def pack_gru(
     """
     wide = lanes_of(packed)
     padded_units, padded_inputs = (-(-n // wide) * wide for n in (n_units, n_inputs))
-    inputs, recurrent, bias, backward, input_gradient = parts_of(
+    beside = registers_side_by_side(n_inputs, n_units, wide) * wide
+    inputs, recurrent, bias, backward, input_gradient, *rest = parts_of(
         packed,
         3 * padded_units * n_inputs,
         3 * padded_units * n_units,
         4 * padded_units,
         3 * n_units * padded_units,
         3 * n_units * padded_inputs,
+        beside * n_inputs,
+        beside,
     )
+    weights_beside, bias_beside = rest
     row, n_weights = 3 * n_units, 3 * n_units * (n_inputs + n_units)
     weights = parameters[:n_weights].reshape(-1, row)
     w, u = weights[:n_inputs], weights[n_inputs:]
@@ -194,6 +235,8 @@ def pack_gru(
         _put_gates(inputs, (w_n, w_r, w_z))
         _put_gates(recurrent, (r, z, n))
         put_panels(backward, (n.T, r.T, z.T))
+        if beside:
+            put_panels(weights_beside, (np.hstack((w_n, w_r, w_z)),))
     else:
         registers = np.zeros((n_inputs, 3, padded_units), packed.dtype)
         registers[:, :, :n_units] = w.reshape(n_inputs, 3, n_units)
@@ -212,3 +255,7 @@ def pack_gru(
     if parameters.size > n_weights:
         biases_given = parameters[n_weights:]
         _put_biases(bias, biases_given, n_units, reset_after=reset_after)
+        if reset_after and beside:
+            b_ih, b_hh = biases_given.reshape(2, row)
+            bias_beside[:n_units] = b_ih[2 * n_units :]
+            bias_beside[n_units:row] = b_ih[: 2 * n_units] + b_hh[: 2 * n_units]

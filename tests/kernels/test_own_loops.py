@@ -25,7 +25,12 @@ def make(batch, n_inputs, n_units, dtype, reset_after):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("reset_after", [True, False])
 @pytest.mark.parametrize(
-    ("batch", "n_inputs", "n_units"), [(1, 1, 32), (1, 5, 7), (3, 2, 33), (9, 40, 64)]
+    ("batch", "n_inputs", "n_units"),
+    # Of the last three, a layer has the gates of its units side by side.
+    [
+        *[(1, 1, 32), (1, 5, 7), (3, 2, 33), (9, 40, 64)],
+        *[(1, 64, 4), (20, 70, 5), (3, 90, 19)],
+    ],
 )
 def test_a_compiled_loop_gives_the_bits_of_the_layer(
     batch, n_inputs, n_units, reset_after, dtype

@@ -41,6 +41,8 @@ SHAPES = [
     (2, 9, 50, 257),
     (23, 37, 16, 32),
     (300, 2, 1, 8),
+    (7, 11, 80, 5),
+    (4, 17, 66, 37),
 ]
 
 ONE_AND_MORE_LAYERS = pytest.mark.parametrize(

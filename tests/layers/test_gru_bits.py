@@ -51,6 +51,8 @@ SHAPES_FOR_THREADS = [
 # Few steps, whose first may fill blocks of a sum over rows, and more.
 FEW_STEPS = [(1, 1, 6, 136), (1, 300, 3, 17), (2, 300, 5, 40), (3, 70, 20, 33)]
 MORE_STEPS = [(9, 130, 4, 24), (20, 260, 3, 9)]
+# Inputs enough for few units' gates to be computed side by side.
+SIDE_BY_SIDE = [(7, 19, 64, 5), (30, 11, 70, 19), (2, 40, 90, 37)]
 # Weights of the inputs, or of the states, of more than 6 MiB.
 LARGE = [(7, 19, 8001, 66), (3, 17, 3, 731)]
 
@@ -192,12 +194,26 @@ def test_weights_too_large_for_the_caches_give_the_same_bits(
 ):
     options = {"reset_after": reset_after, "dtype": np.float32, "lengths": lengths}
     case = make_case(shape, **options)
-    _, B, I, H = shape
+    I, H = shape[2:]
     assert 3 * H * max(I, H) > products._LARGE * REGISTERS.size // 4
+    assert_rows_and_threads_do_not_matter(case)
+
+
+@BOTH_DTYPES
+@LENGTHS
+@pytest.mark.parametrize("shape", SIDE_BY_SIDE, ids=str)
+@pytest.mark.usefixtures("two_threads")
+def test_gates_side_by_side_give_the_same_bits(shape, lengths, dtype):
+    case = make_case(shape, dtype=dtype, lengths=lengths)
+    assert_rows_and_threads_do_not_matter(case)
+
+
+def assert_rows_and_threads_do_not_matter(case):
+    """Check that rows alone give their bits, inference too, however it is shared."""
     assert_threads_do_not_matter(case)
     whole = run_layer(case)
     assert_same_results(run_inference(case), whole)
-    for rows in ([0], range(9), [B - 1]):
+    for rows in ([0], range(9), [case.x.shape[1] - 1]):
         part = run_layer(take_rows(case, rows))
         for name in OF_ROWS:
             assert_same_bits(f"{name} of {rows}", part[name], whole[name][:, rows])
