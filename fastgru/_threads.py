@@ -198,25 +198,31 @@ class ThreadTrials:
 
     Threads that share a call wait for the last of them, so on a machine whose cores are
     busy, or sleep between calls, a call takes as long as the slowest is kept from
-    running.  After two such calls in a row (the first may only have woken the others
+    running.  After a few such calls in a row (the first may only have woken the others
     up, which sleep again while one thread makes the calls) some are made by one thread,
     and then more and more of them after each try, so that few of many calls are slow;
     calls that go well undo that step by step.  A long call, of which waking up takes
     but a part, loses less by a try, and more by none: one is enough of a try, and fewer
     are made without.
+
+    Parameters
+    ----------
+    excused : int
+        Calls in a row that may be held up before it counts.
     """
 
     _FEWEST, _MOST, _FACTOR = 16, 1024, 4
     # Looks, a quarter of the time that calls of one thread may take: a third of a
     # second.
     _MOST_LOOKS = 2**22
-    # Looks that waking up takes: a fifth of a millisecond.
-    _LOOKS_TO_WAKE = 10_000
+    # Looks that waking up takes, where the core was given to others: two milliseconds.
+    _LOOKS_TO_WAKE = 100_000
 
-    def __init__(self) -> None:
+    def __init__(self, excused: int) -> None:
+        self._excused = excused
         self._calls_without = 0
         self._next = self._FEWEST
-        self._was_held_up = False
+        self._held_up = 0  # calls in a row
 
     def wanted(self) -> bool:
         """Whether the next call should try several threads."""
@@ -230,12 +236,12 @@ class ThreadTrials:
         """
         if not held_up:
             self._next = max(self._next // self._FACTOR, self._FEWEST)
-            self._was_held_up = False
+            self._held_up = 0
             return
-        is_first = not self._was_held_up
-        is_excused = self._next == self._FEWEST or patience < self._LOOKS_TO_WAKE
-        self._was_held_up = is_first and is_excused
-        if not self._was_held_up:
+        self._held_up += 1
+        may_wake = self._next == self._FEWEST or patience < self._LOOKS_TO_WAKE
+        if self._held_up > (self._excused if may_wake else 0):
+            self._held_up = 0
             most = self._MOST_LOOKS // max(1, patience)
             self._calls_without = max(1, min(self._next, most))
             self._next = min(self._next * self._FACTOR, self._MOST)

@@ -288,7 +288,7 @@ def test_a_team_is_held_up_by_late_members_and_long_waits(n_members, waited, hel
 
 
 def test_one_call_that_was_held_up_changes_nothing():
-    trials = ThreadTrials()
+    trials = ThreadTrials(1)
     for held_up in (False, True, False, True, False):
         assert trials.wanted()
         trials.report(held_up=held_up, patience=SHORT)
@@ -296,7 +296,7 @@ def test_one_call_that_was_held_up_changes_nothing():
 
 
 def test_held_up_again_and_again_few_calls_try_several_threads():
-    trials = ThreadTrials()
+    trials = ThreadTrials(1)
     pauses = []
     for _ in range(6):
         trials.report(held_up=True, patience=SHORT)
@@ -306,8 +306,19 @@ def test_held_up_again_and_again_few_calls_try_several_threads():
     assert pauses == [16, 64, 256, 1024, 1024, 1024]
 
 
+def test_more_calls_in_a_row_may_be_excused():
+    trials = ThreadTrials(3)
+    pauses = []
+    for _ in range(3):
+        for _ in range(4):
+            assert trials.wanted()
+            trials.report(held_up=True, patience=SHORT)
+        pauses.append(calls_until_wanted(trials))
+    assert pauses == [16, 64, 256]
+
+
 def test_of_long_calls_fewer_are_made_by_one_thread():
-    trials = ThreadTrials()
+    trials = ThreadTrials(1)
     trials.report(held_up=True, patience=LONG)
     for _ in range(6):
         trials.report(held_up=True, patience=LONG)
@@ -315,7 +326,7 @@ def test_of_long_calls_fewer_are_made_by_one_thread():
 
 
 def test_calls_that_go_well_bring_threads_back():
-    trials = ThreadTrials()
+    trials = ThreadTrials(1)
     for _ in range(3):
         for _ in range(2):  # the second in earnest
             trials.report(held_up=True, patience=SHORT)

@@ -157,7 +157,8 @@ class Recurrence:
         # Numbers past the end of an array that is written in whole vectors.
         self._slack = REGISTERS.size // self._itemsize
         self._version = 0
-        self._team_trials, self._block_trials = ThreadTrials(), ThreadTrials()
+        # A late thread costs blocks no more than that it is waited for at their end.
+        self._team_trials, self._block_trials = ThreadTrials(1), ThreadTrials(3)
         self.pack()
 
     def pack(self) -> None:

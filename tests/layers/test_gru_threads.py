@@ -179,8 +179,8 @@ def test_calls_that_begin_too_late_are_made_by_one_thread(monkeypatch):
     before = fastgru.get_num_threads()
     fastgru.set_num_threads(2)
     try:
-        for _ in range(2 + 16 + 2 + 64):
+        for _ in range(4 + 16 + 4 + 64):
             gru(x)
     finally:
         fastgru.set_num_threads(before)
-    assert len(called) == 4  # two, and two more after sixteen of one thread
+    assert len(called) == 8  # four, and four more after sixteen of one thread
