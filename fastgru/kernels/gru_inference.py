@@ -385,7 +385,7 @@ def gru_inference_parallel(
     bounds : (blocks + 1,) int64, where each block begins and, last, where they end;
         zeros for a team: of its members wanted, and one more
     counts : zeros, by which the threads agree; see ``sync``
-    patience : how long a member waits for the others before it does without them
+    patience : how long a team's member waits for the others before it does without
     shared : scratch of ``team_scratch`` numbers, with a team
     """
     for index in prange(bounds.size - 1):

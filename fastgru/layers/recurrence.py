@@ -60,7 +60,6 @@ _HEAVIEST_SEQUENCE = 100_000
 # others: a quarter of the time that one thread would take alone.  Members that wait for
 # each other twice as long in all gain nothing by being two.
 _PATIENCE_PER_TERM = 1 / 2000
-_NO_TEAM = np.zeros(0, np.int64)
 
 
 def parameter_shapes(
