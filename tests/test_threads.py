@@ -287,6 +287,16 @@ def test_a_team_is_held_up_by_late_members_and_long_waits(n_members, waited, hel
     assert sync.was_team_held_up(team, 2, 5000) == held_up
 
 
+@pytest.mark.parametrize(
+    ("n_blocks", "n_late", "late"),
+    [(2, 0, False), (2, 1, True), (3, 1, False), (16, 7, False), (16, 8, True)],
+)
+def test_blocks_are_late_where_half_of_them_are(n_blocks, n_late, late):
+    counts = sync.counts_of_blocks(n_blocks)
+    counts[-1] = n_late
+    assert sync.were_blocks_late(counts) == late
+
+
 def test_one_call_that_was_held_up_changes_nothing():
     trials = ThreadTrials(1)
     for held_up in (False, True, False, True, False):
