@@ -21,7 +21,7 @@ for backward          panels of 3H rows (n, r, z)   panels of 2H rows (r, z),
                       over HP columns               then of H rows (n)
 for x's gradient      panels of 3H rows (r, z, n)   the same
                       over I columns
-side by side          panels of I rows over [n r z] none
+side by side          panels of I rows over [n r z] zeros
                       without padding between them,
                       then their bias
 ====================  ============================  ============================
@@ -215,7 +215,15 @@ def pack_gru(
     wide = lanes_of(packed)
     padded_units, padded_inputs = (-(-n // wide) * wide for n in (n_units, n_inputs))
     beside = registers_side_by_side(n_inputs, n_units, wide) * wide
-    inputs, recurrent, bias, backward, input_gradient, *rest = parts_of(
+    (
+        inputs,
+        recurrent,
+        bias,
+        backward,
+        input_gradient,
+        weights_beside,
+        bias_beside,
+    ) = parts_of(
         packed,
         3 * padded_units * n_inputs,
         3 * padded_units * n_units,
@@ -225,7 +233,6 @@ def pack_gru(
         beside * n_inputs,
         beside,
     )
-    weights_beside, bias_beside = rest
     row, n_weights = 3 * n_units, 3 * n_units * (n_inputs + n_units)
     weights = parameters[:n_weights].reshape(-1, row)
     w, u = weights[:n_inputs], weights[n_inputs:]
