@@ -68,7 +68,7 @@ from fastgru.kernels.sync import meet_after, place_of, share_of
 # Units of all steps, 5 numbers of each, from which on a tape is fetched before it is
 # written, as no cache near a core holds so many until the next call; and from which on
 # it is written past the caches, as the last one does not hold them until the way back.
-_MANY_STATES, _TOO_MANY_STATES = 200_000, 2_000_000
+_MANY_STATES, _TOO_MANY_STATES = 200_000, 600_000
 
 
 @inline
