@@ -498,9 +498,9 @@ def _check_weights(
                 f"sample_weight must have shape {' or '.join(map(str, shapes))}, "
                 f"got shape {weights.shape}"
             )
-        wrong = np.argwhere(~(np.isfinite(weights) & (weights >= 0)))
-        if len(wrong) > 0:
-            place = tuple(wrong[0].tolist())
+        is_right = np.isfinite(weights) & (weights >= 0)
+        if not is_right.all():
+            place = tuple(np.argwhere(~is_right)[0].tolist())
             raise ValueError(
                 "sample_weight must be finite and not negative, "
                 f"got {weights[place]} at {place}"

@@ -225,7 +225,7 @@ class Sequences:
         if isinstance(source, list):
             _copy_members(source, rows, values)
         elif (lengths == source.shape[1]).all():
-            np.copyto(values.reshape(-1, *source.shape[1:]), source[rows], "unsafe")
+            _copy_whole(source, rows, values.reshape(-1, *source.shape[1:]))
         else:
             _copy_padded(source, rows, lengths, values)
         return (values[:, 0] if self.form.kind == "tokens" else values), lengths
@@ -787,6 +787,20 @@ def _copy_members(
         picked = [source[row] for row in rows.tolist()]
     if picked:
         np.concatenate(picked, out=values if picked[0].ndim == 2 else values[:, 0])
+
+
+def _copy_whole(
+    source: NDArray[Any],
+    rows: slice | NDArray[np.intp],
+    values: NDArray[Any],
+) -> None:
+    """Copy an array's sequences, which have no padding, into ``values``."""
+    is_direct = source.flags.c_contiguous and source.dtype == values.dtype
+    if is_direct and not isinstance(rows, slice):
+        # Once, without memory of its own; "wrap" counts negative numbers from the end.
+        np.take(source, rows, axis=0, out=values, mode="wrap")
+    else:
+        np.copyto(values, source[rows], "unsafe")
 
 
 def _copy_padded(

@@ -33,6 +33,7 @@ Padding is zero; the array begins where a cache line does.  NumPy writes all thi
 that making a layer compiles nothing and loads no compiled code.
 """
 
+import itertools
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -146,7 +147,8 @@ def lanes_of(array: np.ndarray) -> int:
 
 def parts_of(packed: np.ndarray, *sizes: int) -> list[np.ndarray]:
     """Return the parts of a packed array, views."""
-    return np.split(packed, np.cumsum(sizes)[:-1])
+    ends = itertools.accumulate(sizes)
+    return [packed[end - size : end] for size, end in zip(sizes, ends, strict=True)]
 
 
 @lru_cache(maxsize=1024)
