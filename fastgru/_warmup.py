@@ -18,6 +18,7 @@ from fastgru.layers._checks import check_dtype
 # between threads.
 _T, _B, _I, _H, _O = 150, 64, 8, 32, 40
 _N_TOKENS = 20
+_MANY = 128  # features with which threads share the inputs of one sequence
 
 
 def warmup(
@@ -121,6 +122,7 @@ def _for_predictions(dtype: np.dtype) -> list[Callable[[], Any]]:
     from fastgru import losses
     from fastgru.kernels import losses as kernels
     from fastgru.kernels.values import all_within, logarithm
+    from fastgru.layers.gru import GRU
 
     lengths = np.arange(_B) % _T + 1
 
@@ -147,7 +149,11 @@ def _for_predictions(dtype: np.dtype) -> list[Callable[[], Any]]:
         for given in (np.float32, np.float64):
             all_within(np.zeros((1, 1), given), np.ones(1, np.int64), 1.0)
 
-    return [*(partial(run, n, x) for n, x in _networks(dtype)), activate, look]
+    def run_one_sequence() -> None:
+        GRU(_MANY, _H, dtype=dtype)(np.zeros((_T, 1, _MANY), dtype))
+
+    runs = (partial(run, n, x) for n, x in _networks(dtype))
+    return [*runs, run_one_sequence, activate, look]
 
 
 def _for_streams(dtype: np.dtype) -> list[Callable[[], Any]]:

@@ -51,6 +51,7 @@ USE = """
         fastgru.GRUTransformer(9, **few).fit(X).transform(X)
         labels = (rng.normal(size=(90, 4)) > 0).astype(int)
         fastgru.GRUClassifier(9, **few).fit(X, labels).predict_proba(X)
+        fastgru.GRU(300, 20)(np.zeros((200, 1, 300), np.float32))
         tokens = rng.integers(0, 9, (90, 30))
         words = fastgru.GRUClassifier(9, n_tokens=9, return_sequences=True, **few)
         words.fit(tokens, tokens % 2).predict(tokens)

@@ -86,12 +86,15 @@ def _infer_together(
     last,
     reset_after,
     share,
+    products,
+    has_products,
     shared,
     work,
 ):
     """Run sequences first to last - 1 through all steps.
 
     output, h_n, x, h_0 : ``Rows``; the others are addresses
+    products : those of all inputs, with ``has_products``; else they are computed here
     shared : scratch of all members of a team; work : scratch of this one
     """
     n_columns, n_units = x.size, h_n.size
@@ -134,6 +137,8 @@ def _infer_together(
     running = active(steps, 0, first, last)
     hand_out(h_n, states, padded, share, steps, first, running, rows)
     t_ahead, place = 0, before
+    if has_products:
+        t_ahead, place = steps.n_steps, aligned(products)
     for t in range(steps.n_steps):
         if running == 0:
             break
@@ -282,6 +287,7 @@ def infer_block(
     team: Indices,
     member: int,
     n_members: int,
+    products: Line,
     shared: Line,
 ):
     """Run sequences begin to end - 1, or a team's share; see ``gru_inference``."""
@@ -315,6 +321,8 @@ def infer_block(
             begin + part_start(end - begin, n_parts, part + 1),
             reset_after,
             share,
+            pointer(products),
+            products.size > 0,
             pointer(shared),
             pointer(work),
         )
@@ -331,6 +339,7 @@ def gru_inference(
     n_inputs,
     geometry,
     reset_after,
+    products,
 ):
     """Run a batch of sequences, keeping nothing for a backward pass.
 
@@ -344,6 +353,8 @@ def gru_inference(
     packed : weights as ``pack_gru`` wrote them for this ``reset_after``
     n_inputs : I
     geometry : see ``steps``
+    products : those of the inputs of one sequence, as ``shared_inputs`` writes them, or
+        empty
     """
     infer_block(
         output,
@@ -360,6 +371,7 @@ def gru_inference(
         geometry,
         0,
         1,
+        products,
         packed,
     )
 
@@ -388,6 +400,7 @@ def gru_inference_parallel(
     patience : how long a team's member waits for the others before it does without
     shared : scratch of ``team_scratch`` numbers, with a team
     """
+    no_products = packed[:0]
     for index in prange(bounds.size - 1):
         thread = np.int64(index)  # Numba's parallel index is unsigned
         for turn in range(bounds.size - 1):
@@ -410,5 +423,6 @@ def gru_inference_parallel(
                     counts,
                     member,
                     n_members,
+                    no_products,
                     shared,
                 )

@@ -339,5 +339,6 @@ def gru_sequence(output, state, x, weights, reset_after=True):
         geometry,
         0,
         1,
+        weights[:0],
         weights,
     )

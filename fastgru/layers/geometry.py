@@ -32,6 +32,12 @@ class _remembered:
         return value
 
 
+@lru_cache(maxsize=1024)
+def equal_bounds(n: int, n_blocks: int) -> np.ndarray:
+    """Cut so many sequences or steps into blocks of about equally many."""
+    return np.arange(n_blocks + 1) * n // n_blocks
+
+
 @dataclass(frozen=True)
 class Geometry:
     """Where the row of each step of each sequence stands in a table of rows.
@@ -157,7 +163,7 @@ class Geometry:
 
     def _cut(self, n_blocks: int) -> np.ndarray:
         if self.is_equal:
-            return np.arange(n_blocks + 1) * self.batch // n_blocks
+            return equal_bounds(self.batch, n_blocks)
         work = np.concatenate([[0], np.cumsum(self._sorted_lengths() + 1)])
         shares = np.arange(1, n_blocks) * work[-1] / n_blocks
         inner = np.searchsorted(work, shares)

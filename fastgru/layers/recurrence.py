@@ -26,7 +26,8 @@ from fastgru.kernels.gru_inference import (
 from fastgru.kernels.gru_states import ROWS_TOGETHER
 from fastgru.kernels.packing import aligned_zeros, pack_gru, packed_size
 from fastgru.kernels.products import TERMS
-from fastgru.kernels.simd import REGISTERS
+from fastgru.kernels.shared_inputs import multiply_inputs_parallel, products_per_row
+from fastgru.kernels.simd import ALIGNMENT, REGISTERS
 from fastgru.kernels.sync import (
     TEAM_SIZE,
     counts_of_blocks,
@@ -35,15 +36,15 @@ from fastgru.kernels.sync import (
     were_blocks_late,
 )
 from fastgru.kernels.weight_gradients import sums_size, worth_keeping
-from fastgru.layers.geometry import Geometry
+from fastgru.layers.geometry import Geometry, equal_bounds
 from fastgru.parameters import ParameterSet
 
 NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 # Multiply-adds below which entering a parallel region costs more than it saves.  Of
-# fewer sequences than these, training takes twice as many: a step of half the rows
+# fewer sequences than these, training takes thrice as many: a step of half the rows
 # takes more than half as long, and threads read what others have just written.
-_SMALLEST_PARALLEL = 3_000_000
+_SMALLEST_PARALLEL = 1_500_000
 _FEW_SEQUENCES = 8
 # Steps from which on leaving out the products with first states of zeros saves too
 # little to look first, in each step of training, whether the weights are finite.
@@ -56,6 +57,8 @@ _SMALLEST_SHARE = 2
 # its own units.  Weights of two sequences are enough for members not to wait for each
 # other longer than they work.
 _HEAVIEST_SEQUENCE = 100_000
+# Products of the inputs of one sequence, in numbers, up to which they are kept: 16 MiB.
+_MOST_PRODUCTS = 2**22
 # Looks, of some 20 nanoseconds, that the first of a team spends on waiting for the
 # others: a quarter of the time that one thread would take alone.  Members that wait for
 # each other twice as long in all gain nothing by being two.
@@ -151,8 +154,14 @@ class Recurrence:
             -self.hidden_size * self._itemsize // REGISTERS.size
         )
         padded_units = self._registers_of_units * REGISTERS.size // self._itemsize
-        self._terms_per_row = 3 * padded_units * (self.input_size + self.hidden_size)
-        self._no_sums = np.empty(0, self.dtype)
+        self._input_terms_per_row = 3 * padded_units * self.input_size
+        self._terms_per_row = self._input_terms_per_row + (
+            3 * padded_units * self.hidden_size
+        )
+        self._products_per_row = products_per_row(
+            self.input_size, self.hidden_size, self._itemsize, reset_after=reset_after
+        )
+        self._no_numbers = np.empty(0, self.dtype)
         # Numbers past the end of an array that is written in whole vectors.
         self._slack = REGISTERS.size // self._itemsize
         self._version = 0
@@ -203,12 +212,13 @@ class Recurrence:
         )
         n_threads = self._worth(geometry, n_threads, training=False)
         if n_threads == 1:
-            gru_inference(*arguments)
+            gru_inference(*arguments, self._no_numbers)
             return
         with parallel_region(n_threads) as granted:
             bounds, counts = self._split(geometry, granted)
             if bounds.size == 2:
-                gru_inference(*arguments)
+                products = self._multiply_inputs(x, geometry, granted)
+                gru_inference(*arguments, products)
                 return
             scratch = 0
             if is_team(bounds):
@@ -361,6 +371,39 @@ class Recurrence:
             )
             self._report(counts, bounds, patience)
 
+    def _multiply_inputs(
+        self, x: np.ndarray, geometry: Geometry, n_threads: int
+    ) -> np.ndarray:
+        """Return the products of the inputs of one sequence, shared by threads.
+
+        An empty array, where that would not pay.
+        """
+        n_steps = geometry.n_steps
+        is_worth_it = n_steps * self._input_terms_per_row > _SMALLEST_PARALLEL
+        if geometry.batch != 1 or n_threads == 1 or not is_worth_it:
+            return self._no_numbers
+        size = n_steps * self._products_per_row + ALIGNMENT // self._itemsize
+        has_products = x.shape[1] == self.input_size  # else they are one-hot
+        may_keep = has_products and size <= _MOST_PRODUCTS
+        if not (may_keep and self._block_trials.wanted()):
+            return self._no_numbers
+        products = _buffers.empty((size,), self.dtype)
+        bounds = equal_bounds(n_steps, min(n_threads, n_steps))
+        counts = counts_of_blocks(bounds.size - 1)
+        multiply_inputs_parallel(
+            products,
+            x,
+            self._packed,
+            self.input_size,
+            self.hidden_size,
+            geometry.table,
+            self.reset_after,
+            bounds,
+            counts,
+        )
+        self._report(counts, bounds, self._patience(geometry))
+        return products
+
     def _empty_sums(self, tape: Tape, n_threads: int = 1) -> tuple[np.ndarray, bool]:
         """Allocate scratch for the sums of the weights' gradients, if they need it.
 
@@ -368,7 +411,7 @@ class Recurrence:
         """
         n_rows = tape.geometry.n_rows
         if n_rows <= TERMS:
-            return self._no_sums, False
+            return self._no_numbers, False
         # Without products of the inputs there is nothing to sum for them.
         n_products = self.input_size if tape.n_columns == self.input_size else 0
         sizes = n_products, self.hidden_size, n_rows, self._itemsize
@@ -409,29 +452,37 @@ class Recurrence:
         self, geometry: Geometry, n_threads: int | None, *, training: bool
     ) -> int:
         """Return how many threads to use: 1 where the work is too small to share."""
-        smallest = _SMALLEST_PARALLEL
+        n_threads = get_num_threads() if n_threads is None else n_threads
+        smallest, terms_per_row = _SMALLEST_PARALLEL, self._terms_per_row
         if training and geometry.batch < _FEW_SEQUENCES:
-            smallest *= 2
-        if geometry.n_rows * self._terms_per_row <= smallest:
-            return 1
-        return get_num_threads() if n_threads is None else n_threads
+            smallest *= 3
+        elif geometry.batch == 1 and self._count_members(1, n_threads) < 2:
+            terms_per_row = self._input_terms_per_row  # all that can be shared
+        return n_threads if geometry.n_rows * terms_per_row > smallest else 1
+
+    def _count_members(self, batch: int, n_threads: int) -> int:
+        """Return how many threads should share the units of so many sequences.
+
+        It is 0 unless each of the threads' blocks would fetch the weights from far away
+        for too few sequences.
+        """
+        n_blocks = max(1, min(n_threads, batch))
+        idle = -batch % n_blocks  # places that the smaller blocks leave empty
+        heaviest = max(batch - idle, 2) * _HEAVIEST_SEQUENCE
+        if self._terms_per_row * self._itemsize <= heaviest or batch > ROWS_TOGETHER:
+            return 0
+        return min(n_threads, self._registers_of_units // _SMALLEST_SHARE)
 
     def _split(
         self, geometry: Geometry, n_threads: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return bounds of the threads' blocks of sequences, and what they count in.
 
-        Where each block would fetch the weights from far away for too few sequences, a
-        team shares the units of all of them instead; its bounds are zeros.
+        A team shares the units of all of them instead; its bounds are zeros.
         """
-        batch = geometry.batch
-        n_blocks = max(1, min(n_threads, batch))
-        n_members = min(n_threads, self._registers_of_units // _SMALLEST_SHARE)
-        idle = -batch % n_blocks  # places that the smaller blocks leave empty
-        heaviest = max(batch - idle, 2) * _HEAVIEST_SEQUENCE
-        is_heavy = self._terms_per_row * self._itemsize > heaviest
-        may_team = is_heavy and n_members > 1 and 0 < batch <= ROWS_TOGETHER
-        if may_team and self._team_trials.wanted():
+        n_blocks = max(1, min(n_threads, geometry.batch))
+        n_members = self._count_members(geometry.batch, n_threads)
+        if n_members > 1 and self._team_trials.wanted():
             return np.zeros(n_members + 1, np.int64), np.zeros(TEAM_SIZE, np.int64)
         if n_blocks > 1 and not self._block_trials.wanted():
             n_blocks = 1

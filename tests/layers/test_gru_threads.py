@@ -132,6 +132,24 @@ def test_the_tests_share_work_however_small(monkeypatch, in_teams, two_threads):
     assert len(called) == 3
 
 
+def test_threads_share_the_inputs_of_one_sequence(monkeypatch, two_threads):
+    """The reference and the bits of one sequence are tested elsewhere, with these."""
+    gru = fastgru.GRU(4, 17, random_state=0)
+    x = np.random.default_rng(0).normal(size=(9, 1, 4)).astype(np.float32)
+    expected = gru(x)[0]
+    shared = []
+    kernel = recurrence.multiply_inputs_parallel
+
+    def run(*arguments):
+        shared.append(arguments[-2].tolist())
+        kernel(*arguments)
+
+    monkeypatch.setattr(recurrence, "multiply_inputs_parallel", run)
+    with num_threads(2):
+        assert gru(x)[0].tobytes() == expected.tobytes()
+    assert shared == [[0, 4, 9]]
+
+
 def have_threads_come_one_after_the_other(monkeypatch):
     """Have each call's first thread be done when the others come; list the calls."""
     called = []
