@@ -79,8 +79,8 @@ def multiply_inputs_parallel(
 ):
     """Multiply the inputs of one sequence and their weights, for ``gru_inference``.
 
-    products : ``products_per_row`` numbers of each step, written from where a cache line
-        begins, and room for that
+    products : ``products_per_row`` numbers of each step, written from where a line of
+        the cache begins, and room for that
     x, packed, n_inputs and geometry : as in ``gru_inference``, but x of numbers
     n_units : H
     bounds, counts : of blocks of steps; see ``gru_inference_parallel``
