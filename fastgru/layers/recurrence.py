@@ -452,13 +452,21 @@ class Recurrence:
         self, geometry: Geometry, n_threads: int | None, *, training: bool
     ) -> int:
         """Return how many threads to use: 1 where the work is too small to share."""
-        n_threads = get_num_threads() if n_threads is None else n_threads
-        smallest, terms_per_row = _SMALLEST_PARALLEL, self._terms_per_row
+        smallest = _SMALLEST_PARALLEL
         if training and geometry.batch < _FEW_SEQUENCES:
             smallest *= 3
-        elif geometry.batch == 1 and self._count_members(1, n_threads) < 2:
-            terms_per_row = self._input_terms_per_row  # all that can be shared
-        return n_threads if geometry.n_rows * terms_per_row > smallest else 1
+        if geometry.n_rows * self._terms_per_row <= smallest:
+            return 1  # first, for calls of microseconds
+        n_threads = get_num_threads() if n_threads is None else n_threads
+        shares_inputs_only = (
+            geometry.batch == 1
+            and not training
+            and self._count_members(1, n_threads) < 2
+        )
+        if shares_inputs_only:
+            is_worth_it = geometry.n_rows * self._input_terms_per_row > smallest
+            return n_threads if is_worth_it else 1
+        return n_threads
 
     def _count_members(self, batch: int, n_threads: int) -> int:
         """Return how many threads should share the units of so many sequences.
