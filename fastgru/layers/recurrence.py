@@ -57,7 +57,8 @@ _SMALLEST_SHARE = 2
 # its own units.  Weights of two sequences are enough for members not to wait for each
 # other longer than they work.
 _HEAVIEST_SEQUENCE = 100_000
-# Products of the inputs of one sequence, in numbers, up to which they are kept: 16 MiB.
+# Products of the inputs of one sequence, in numbers, up to which they are kept: 16 MiB
+# of float32.
 _MOST_PRODUCTS = 2**22
 # Looks, of some 20 nanoseconds, that the first of a team spends on waiting for the
 # others: a quarter of the time that one thread would take alone.  Members that wait for
@@ -458,15 +459,13 @@ class Recurrence:
         if geometry.n_rows * self._terms_per_row <= smallest:
             return 1  # first, for calls of microseconds
         n_threads = get_num_threads() if n_threads is None else n_threads
-        shares_inputs_only = (
+        has_nothing_to_share = (
             geometry.batch == 1
             and not training
+            and geometry.n_rows * self._input_terms_per_row <= smallest
             and self._count_members(1, n_threads) < 2
         )
-        if shares_inputs_only:
-            is_worth_it = geometry.n_rows * self._input_terms_per_row > smallest
-            return n_threads if is_worth_it else 1
-        return n_threads
+        return 1 if has_nothing_to_share else n_threads
 
     def _count_members(self, batch: int, n_threads: int) -> int:
         """Return how many threads should share the units of so many sequences.
