@@ -75,6 +75,21 @@ DRAWING = """
     threading.Thread(target=draw).start()
     draws.wait()
 """
+# Forked while a thread compiles, by children that have something to load themselves.
+COMPILING = """
+    import threading
+    from numba.core.compiler_lock import global_compiler_lock
+    compiles, ends = threading.Event(), threading.Event()
+    def compile_something():
+        with global_compiler_lock:
+            compiles.set()
+            ends.wait(0.5)
+    threading.Thread(target=compile_something).start()
+    compiles.wait()
+    def work(seed, work=work):
+        with global_compiler_lock:
+            return work(seed)
+"""
 # A child of a child, and a thread of a child.
 NESTED = """
     import os
@@ -126,8 +141,13 @@ def test_joblib(backend):
 @pytest.mark.skipif("fork" not in START_METHODS, reason="fork: not on this system")
 @pytest.mark.parametrize(
     "code",
-    [PREFORK, NESTED, DRAWING + PREFORK + "    ends.set()\n"],
-    ids=["workers", "of a child", "beside a progress bar"],
+    [
+        PREFORK,
+        NESTED,
+        DRAWING + PREFORK + "    ends.set()\n",
+        COMPILING + PREFORK,
+    ],
+    ids=["workers", "of a child", "beside a progress bar", "beside a compilation"],
 )
 def test_forked_children(code):
     assert_same_bits(code)

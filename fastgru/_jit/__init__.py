@@ -5,6 +5,7 @@
 - ``_once``        what is compiled once and called by its symbol
 - ``_float_mode``  the CPU's mode of arithmetic, around kernels and threads' work
 - ``_cache``       compiled code on disk
+- ``_forks``       children forked while another thread compiles
 
 Compile time.  Numba compiles a function anew, helpers included, into each function that
 calls it, at every level of the call tree.  Large functions (those with register tiles,
@@ -21,6 +22,7 @@ from numba.extending import register_jitable
 
 from fastgru._jit._cache import cached, describe_cache, listening, source_digest
 from fastgru._jit._float_mode import KernelCompiler
+from fastgru._jit._forks import let_forks_wait_for_compilation
 from fastgru._jit._helpers import HELPER_OPTIONS, Helper, HelperCompiler
 from fastgru._jit._once import (
     Indices,
@@ -47,6 +49,8 @@ __all__ = [
     "source_digest",
     "thread_work",
 ]
+
+let_forks_wait_for_compilation()
 
 
 def inline(function: Callable) -> Any:
