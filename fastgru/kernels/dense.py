@@ -42,6 +42,7 @@ from fastgru.kernels.simd import (
     TILE_VECTORS,
     aligned,
     fma,
+    keep_alive,
     lanes,
     load,
     load_lanes,
@@ -162,6 +163,7 @@ def _forward_rows(
         for i in range(rows):
             target = pointer(y) + (row + i) * n_outputs
             copy_row(target, scratch + i * padded, n_outputs)
+    keep_alive(work)
 
 
 @kernel
@@ -230,6 +232,7 @@ def _backward_rows(
         for i in range(rows):
             target = pointer(d_x) + (row + i) * n_inputs
             copy_row(target, scratch + i * padded, n_inputs)
+    keep_alive(work)
 
 
 @helper
@@ -316,6 +319,7 @@ def _weight_gradient_share(
             tile_end,
             aligned(pointer(work)),
         )
+    keep_alive(work)
 
 
 @kernel

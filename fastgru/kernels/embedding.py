@@ -11,7 +11,7 @@ from numba import prange
 
 from fastgru._jit import Indices, Table, kernel, parallel_kernel, thread_work
 from fastgru.kernels.products import copy_row, sum_of_rows
-from fastgru.kernels.simd import pointer
+from fastgru.kernels.simd import keep_alive, pointer
 from fastgru.kernels.steps import length, read_steps, user_number, user_row
 
 
@@ -73,6 +73,7 @@ def _sum_tokens(
         own = places[starts[v] : starts[v + 1]]
         target = pointer(d_weight) + v * size
         sum_of_rows(target, pointer(d_y), size, own, size, pointer(work))
+    keep_alive(work)
 
 
 @kernel

@@ -53,6 +53,7 @@ from fastgru.kernels.products import (
 from fastgru.kernels.simd import (
     TILE_ROWS,
     aligned,
+    keep_alive,
     lanes,
     pointer,
     slack,
@@ -356,6 +357,7 @@ def back_block(
             share,
             pointer(work),
         )
+    keep_alive(work)
 
 
 @inline

@@ -54,6 +54,7 @@ from fastgru.kernels.simd import (
     aligned,
     can_stream,
     end_streams,
+    keep_alive,
     lanes,
     pointer,
 )
@@ -316,6 +317,7 @@ def record_block(
             share,
             pointer(work),
         )
+    keep_alive(work)
 
 
 @kernel

@@ -56,6 +56,7 @@ from fastgru.kernels.simd import (
     TILE_ROWS,
     aligned,
     is_aligned,
+    keep_alive,
     lanes,
     pointer,
     slack,
@@ -326,6 +327,8 @@ def infer_block(
             pointer(shared),
             pointer(work),
         )
+    keep_alive(shared)
+    keep_alive(work)
 
 
 @kernel

@@ -19,7 +19,7 @@ from fastgru.kernels.products import (
     sum_of_rows,
     vectors_for,
 )
-from fastgru.kernels.simd import lanes, load, pointer, store
+from fastgru.kernels.simd import keep_alive, lanes, load, pointer, store
 
 
 @inline
@@ -118,6 +118,7 @@ def one_hot_gradient_share(
                 size,
                 pointer(work),
             )
+    keep_alive(work)
 
 
 @helper

@@ -10,7 +10,7 @@ import numpy as np
 from fastgru._jit import helper, inline, kernel
 from fastgru.kernels.activations import exp_of_nonpositive
 from fastgru.kernels.products import copy_row, fill
-from fastgru.kernels.simd import pointer
+from fastgru.kernels.simd import keep_alive, pointer
 from fastgru.kernels.steps import length, read_steps, user_number, user_row
 
 # -- the last step ---------------------------------------------------------------------
@@ -78,6 +78,7 @@ def mean_backward(d_x, d_y, geometry):
         for t in range(n_steps):
             target = pointer(d_x) + user_row(steps, t, b) * n
             copy_row(target, pointer(share), n)
+    keep_alive(share)
 
 
 # -- the largest number of each feature ------------------------------------------------

@@ -15,7 +15,7 @@ from fastgru.kernels.input_products import (
     prefill_bias_of_hn,
 )
 from fastgru.kernels.packing import biases, registers_side_by_side
-from fastgru.kernels.simd import REGISTERS, aligned, pointer
+from fastgru.kernels.simd import REGISTERS, aligned, keep_alive, pointer
 from fastgru.kernels.steps import is_uniform, read_steps, start
 from fastgru.kernels.sync import place_of, share_of
 
@@ -71,6 +71,7 @@ def multiply_inputs(
         share_of(n_units, pointer(x), pointer(geometry), 0, 1),
         ahead,
     )
+    keep_alive(gathered)
 
 
 @parallel_kernel

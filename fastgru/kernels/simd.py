@@ -156,6 +156,20 @@ def pointer(typingctx, array):
 
 
 @intrinsic
+def keep_alive(typingctx, array):
+    """Let an array's memory live until here: whoever takes its address calls this last.
+
+    Numba frees an array after the last statement that names it, and does not know that
+    an address is its memory's.
+    """
+
+    def codegen(context, builder, sig, args):
+        return context.get_dummy_value()
+
+    return types.void(array), codegen
+
+
+@intrinsic
 def aligned(typingctx, address):
     """Return the next address, or this one, at which a cache line starts."""
 

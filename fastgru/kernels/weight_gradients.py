@@ -40,6 +40,7 @@ from fastgru.kernels.simd import (
     TILE_ROWS,
     TILE_VECTORS,
     aligned,
+    keep_alive,
     lanes,
     pointer,
     slack,
@@ -528,6 +529,7 @@ def add_up_parts(
             _copy_columns(target, total, n_units, 3 * n_units, n_units)
             candidate = total + candidate_begin
             _copy_columns(target, candidate, 3 * n_units, 4 * n_units, n_units)
+    keep_alive(lost_array)
 
 
 def worth_keeping(

@@ -116,7 +116,9 @@ class Worker:
                 found["errors"].append(traceback.format_exc())
                 same = True
             found["results"] += 1
-            found["wrong"] += not same
+            if not same:
+                found["wrong"] += 1
+                found["errors"].append(f"{name} of seed {seed}: other bits")
         return found
 
 
