@@ -7,7 +7,8 @@ holds it any more, its memory waits for the next of about its size.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
+from itertools import count
 from math import prod
 from typing import NamedTuple
 
@@ -15,9 +16,12 @@ import numpy as np
 from numpy import empty as np_empty
 
 # Numbers below which the system's own allocator is quick (glibc's takes them from what
-# it keeps), and bytes that may wait.
+# it keeps); bytes that may wait; and as how many of the last blocks that came none may
+# be of a size before it makes room.  A training step of twenty layers lets go of a
+# hundred.
 _FEWEST = 2**15
 _MOST_WAITING = 2**29
+_RECENT = 100
 _ALIGNMENT = 64
 
 
@@ -27,9 +31,52 @@ class _Block(NamedTuple):
     size: int  # in bytes from there on
 
 
-# Free blocks by size.  Single operations on these are atomic, so threads may share them
-# without a lock (which a fork could find held).
-_waiting: dict[int, deque[_Block]] = {}
+class _WaitingBlocks:
+    """Free blocks by size; sizes that are no longer in use make room for others.
+
+    Single operations on its parts are atomic, so threads may share it without a lock
+    (which a fork could find held): a block is handed out once, and at worst forgotten.
+    """
+
+    def __init__(self, most_bytes: int, n_recent: int) -> None:
+        self._most_bytes, self._n_recent = most_bytes, n_recent
+        self._by_size: dict[int, deque[_Block]] = defaultdict(deque)
+        self._clock = count()  # of blocks that came
+        self._last_came: dict[int, int] = {}  # by size
+
+    def take(self, size: int) -> _Block | None:
+        """Return a block of a size, if one waits."""
+        try:
+            return self._by_size[size].pop()
+        except IndexError:
+            return None
+
+    def put(self, block: _Block) -> None:
+        """Let a block wait, if there is room."""
+        self._last_came[block.size] = now = next(self._clock)
+        n_bytes = block.size
+        for size in list(self._by_size):
+            n_bytes += size * len(self._by_size.get(size, ()))
+        if n_bytes > self._most_bytes:
+            n_bytes -= self._make_room(now - self._n_recent)
+        if n_bytes <= self._most_bytes:
+            self._by_size[block.size].append(block)
+
+    def _make_room(self, oldest: int) -> int:
+        """Drop the blocks of sizes that last came before a time; return their bytes.
+
+        Not simply those that came first: in turn, blocks of more bytes than may wait
+        would each be dropped just before they are wanted again.
+        """
+        n_bytes = 0
+        for size in list(self._by_size):
+            if self._last_came.get(size, 0) < oldest:
+                n_bytes += size * len(self._by_size.pop(size, ()))
+                self._last_came.pop(size, None)
+        return n_bytes
+
+
+_waiting = _WaitingBlocks(_MOST_WAITING, _RECENT)
 
 
 class _Lease:
@@ -37,6 +84,8 @@ class _Lease:
 
     def __init__(self, block: _Block, shape: tuple[int, ...], dtype: np.dtype) -> None:
         self._block = block
+        # Arrays may outlive this module's names, when the interpreter ends.
+        self._waiting = _waiting
         self.__array_interface__ = {
             "data": (block.address, False),
             "shape": shape,
@@ -44,17 +93,8 @@ class _Lease:
             "version": 3,
         }
 
-    # Arrays may outlive this module's names, when the interpreter ends.
-    def __del__(
-        self,
-        waiting: dict[int, deque[_Block]] = _waiting,
-        most_waiting: int = _MOST_WAITING,
-    ) -> None:
-        size = self._block.size
-        for waiting_size, blocks in list(waiting.items()):
-            size += waiting_size * len(blocks)
-        if size <= most_waiting:
-            waiting[self._block.size].append(self._block)
+    def __del__(self) -> None:
+        self._waiting.put(self._block)
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -64,9 +104,8 @@ def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     if n_numbers < _FEWEST:
         return np_empty(shape, dtype)
     size = _rounded(n_numbers * dtype.itemsize)
-    try:
-        block = _waiting.setdefault(size, deque()).pop()
-    except IndexError:
+    block = _waiting.take(size)
+    if block is None:
         memory = np.empty(size + _ALIGNMENT, np.uint8)
         address = memory.ctypes.data
         block = _Block(memory, address + -address % _ALIGNMENT, size)
