@@ -67,9 +67,8 @@ from fastgru.kernels.steps import (
 from fastgru.kernels.sync import meet_after, place_of, share_of
 
 # Units of all steps, 5 numbers of each, from which on a tape is fetched before it is
-# written, as no cache near a core holds so many until the next call; and from which on
-# it is written past the caches, as the last one does not hold them until the way back.
-_MANY_STATES, _TOO_MANY_STATES = 200_000, 600_000
+# written, as no cache near a core holds so many until the next call.
+_MANY_STATES = 200_000
 
 
 @inline
@@ -102,6 +101,7 @@ def _train_together(
     last,
     reset_after,
     from_zeros,
+    past_caches,
     share,
     work,
 ):
@@ -124,7 +124,7 @@ def _train_together(
     before = sums + max(TILE_ROWS * 4 * wide, rows * padded)
     n_states = start(steps, steps.n_steps) * n_units
     fetches = n_states > _MANY_STATES
-    streams = n_states > _TOO_MANY_STATES and can_stream(tape, n_units)
+    streams = past_caches and can_stream(tape, n_units)
     if reset_after:
         bias = biases(packed, n_inputs, n_units)
         prefill_bias_of_hn(before, before_row, rows_ahead, bias, n_units)
@@ -276,6 +276,7 @@ def record_block(
     end: int,
     reset_after: int,
     from_zeros: int,
+    past_caches: int,
     team: Indices,
     member: int,
     n_members: int,
@@ -314,6 +315,7 @@ def record_block(
             begin + part_start(end - begin, n_parts, part + 1),
             reset_after,
             from_zeros,
+            past_caches,
             share,
             pointer(work),
         )
@@ -335,6 +337,7 @@ def gru_forward(
     geometry,
     reset_after,
     from_zeros,
+    past_caches,
 ):
     """Run a batch of sequences and keep what backward needs.
 
@@ -349,6 +352,7 @@ def gru_forward(
     output, h_n, x, packed, n_inputs and geometry : as in ``gru_inference``
     h_0 : (B, H), or of 0 rows: zeros
     from_zeros : whether it is of 0 rows and all recurrent weights are finite
+    past_caches : whether to write the tape past the caches, where that can be done
     """
     record_block(
         tape,
@@ -368,6 +372,7 @@ def gru_forward(
         h_n.shape[0],
         reset_after,
         from_zeros,
+        past_caches,
         geometry,
         0,
         1,
@@ -389,6 +394,7 @@ def gru_forward_parallel(
     geometry,
     reset_after,
     from_zeros,
+    past_caches,
     bounds,
     counts,
     patience,
@@ -419,6 +425,7 @@ def gru_forward_parallel(
                     end,
                     reset_after,
                     from_zeros,
+                    past_caches,
                     counts,
                     member,
                     n_members,

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from fastgru import _buffers, initializers
+from fastgru._caches import read_last_cache_size
 from fastgru._checks import check_random_state
 from fastgru._threads import ThreadTrials, get_num_threads, parallel_region
 from fastgru.kernels.gru_backward import gru_backward, gru_backward_parallel
@@ -60,6 +61,10 @@ _HEAVIEST_SEQUENCE = 100_000
 # Products of the inputs of one sequence, in numbers, up to which they are kept: 16 MiB
 # of float32.
 _MOST_PRODUCTS = 2**22
+# Bytes of a tape above which no cache holds it until the way back, and writing it past
+# them is faster; below, up to 1.4 times as slow.  A virtual machine is told the size of
+# a cache that it shares with others: of 480 MiB some 100 were its own.
+_LARGEST_CACHED_TAPE = min(read_last_cache_size(), 100 * 2**20)
 # Looks, of some 20 nanoseconds, that the first of a team spends on waiting for the
 # others: a quarter of the time that one thread would take alone.  Members that wait for
 # each other twice as long in all gain nothing by being two.
@@ -280,6 +285,7 @@ class Recurrence:
             geometry.table,
             self.reset_after,
             is_worth_it and self._has_finite_weights(),
+            tape.gates.nbytes + tape.states.nbytes > _LARGEST_CACHED_TAPE,
         )
         n_threads = self._worth(geometry, n_threads, training=True)
         if n_threads == 1:
