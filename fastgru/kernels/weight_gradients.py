@@ -53,7 +53,7 @@ _GROUP = _BLOCKS * TERMS  # rows
 _LARGEST_KEPT = 2**20
 # How many times as long as a block's sums its rows of the tape have to be: both are
 # read by another core than wrote them.
-_ROWS_PER_KEPT = 4
+_ROWS_PER_KEPT = 2
 # Panels of a worker, and terms, from which on it first packs the columns that it
 # multiplies with each of the panels: fewer are in the cache as they stand.
 _FEWEST_PANELS, _FEWEST_TERMS = 2, 64
