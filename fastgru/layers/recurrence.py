@@ -44,9 +44,9 @@ NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 # Multiply-adds below which entering a parallel region costs more than it saves.  Of
 # fewer sequences than these, training takes thrice as many: a step of half the rows
-# takes more than half as long, and threads read what others have just written.  Between
-# what an EPYC of Zen 4 gains from, 1.5 million, and a Xeon whose cores are twice as fast
-# and further apart: 2 to 2.5, or 4 of shared inputs of one sequence.
+# takes more than half as long, and threads read what others have just written.  It lies
+# between what an EPYC of Zen 4 gains from, 1.5 million, and a Xeon whose cores are
+# twice as fast and further apart: 2 to 2.5, or 4 of shared inputs of one sequence.
 _SMALLEST_PARALLEL = 2_000_000
 _FEW_SEQUENCES = 8
 # Steps from which on leaving out the products with first states of zeros saves too
