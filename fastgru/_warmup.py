@@ -18,7 +18,7 @@ from fastgru.layers._checks import check_dtype
 # between threads.
 _T, _B, _I, _H, _O = 150, 64, 8, 32, 40
 _N_TOKENS = 20
-_MANY = 128  # features with which threads share the inputs of one sequence
+_MANY = 256  # features with which threads share the inputs of one sequence
 
 
 def warmup(
