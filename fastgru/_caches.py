@@ -1,5 +1,6 @@
 """How large the last cache before memory is, which decides what is written past it."""
 
+from contextlib import suppress
 from pathlib import Path
 
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")  # Linux; others do not tell
@@ -12,10 +13,7 @@ def read_last_cache_size(folder: Path = _CACHES) -> int:
 
     32 MiB where the system does not say it.
     """
-    sizes = [_USUAL]
-    try:
+    with suppress(OSError, ValueError, KeyError, IndexError):  # of another format
         found = [file.read_text().strip() for file in folder.glob("index*/size")]
-        sizes = [int(size[:-1]) * _UNITS[size[-1]] for size in found] or sizes
-    except (OSError, ValueError, KeyError, IndexError):
-        pass  # no such files, or of another format
-    return max(sizes)
+        return max(int(size[:-1]) * _UNITS[size[-1]] for size in found)
+    return _USUAL
