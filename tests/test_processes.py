@@ -78,12 +78,13 @@ DRAWING = """
 # Forked while a thread compiles, by children that have something to load themselves.
 COMPILING = """
     import threading
+    import time
     from numba.core.compiler_lock import global_compiler_lock
-    compiles, ends = threading.Event(), threading.Event()
+    compiles = threading.Event()
     def compile_something():
         with global_compiler_lock:
             compiles.set()
-            ends.wait(0.5)
+            time.sleep(0.5)
     threading.Thread(target=compile_something).start()
     compiles.wait()
     def work(seed, work=work):

@@ -62,9 +62,9 @@ EVERY_KERNEL = """
         gru = fastgru.GRU(n_inputs, n_units, dtype=dtype, random_state=0, **options)
         x = rng.standard_normal((steps, batch, n_inputs)).astype(dtype)
         lengths = rng.integers(1, steps + 1, batch)
-        for lengths in (None, lengths):
-            gru(x, lengths=lengths)
-            output, _, pullback = gru.vjp(x, lengths=lengths)
+        for given in (None, lengths):
+            gru(x, lengths=given)
+            output, _, pullback = gru.vjp(x, lengths=given)
             pullback(output)
 
     for dtype in ("float32", "float64"):
