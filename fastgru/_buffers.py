@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from itertools import count
 from math import prod
-from typing import NamedTuple
 
 import numpy as np
 from numpy import empty as np_empty
+from numpy import ndarray
 
 # Numbers below which the system's own allocator is quick (glibc's takes them from what
 # it keeps); bytes that may wait; and as how many of the last blocks that came none may
@@ -23,12 +23,17 @@ _FEWEST = 2**15
 _MOST_WAITING = 2**29
 _RECENT = 100
 _ALIGNMENT = 64
+_BYTE = np.dtype(np.uint8)
 
 
-class _Block(NamedTuple):
-    memory: np.ndarray
-    address: int  # of its first aligned byte
-    size: int  # in bytes from there on
+class _Block(ndarray):
+    """Bytes to use again.
+
+    NumPy lets go of what lies between an array and memory of a plain one, so neither
+    this nor ``_Lease`` may be one.
+    """
+
+    __slots__ = ()
 
 
 class _WaitingBlocks:
@@ -41,6 +46,7 @@ class _WaitingBlocks:
     def __init__(self, most_bytes: int, n_recent: int) -> None:
         self._most_bytes, self._n_recent = most_bytes, n_recent
         self._by_size: dict[int, deque[_Block]] = defaultdict(deque)
+        self._n_places: dict[int, int] = defaultdict(int)  # by size
         self._clock = count()  # of blocks that came
         self._last_came: dict[int, int] = {}  # by size
 
@@ -53,14 +59,21 @@ class _WaitingBlocks:
 
     def put(self, block: _Block) -> None:
         """Let a block wait, if there is room."""
-        self._last_came[block.size] = now = next(self._clock)
-        n_bytes = block.size
-        for size in list(self._by_size):
-            n_bytes += size * len(self._by_size.get(size, ()))
+        size = block.size
+        self._last_came[size] = now = next(self._clock)
+        waiting = self._by_size[size]
+        if len(waiting) < self._n_places[size] or self._add_place(size, now):
+            waiting.append(block)
+
+    def _add_place(self, size: int, now: int) -> bool:
+        """Give one more block of a size room to wait, if there is or can be made."""
+        n_bytes = size + sum(s * n for s, n in list(self._n_places.items()))
         if n_bytes > self._most_bytes:
             n_bytes -= self._make_room(now - self._n_recent)
-        if n_bytes <= self._most_bytes:
-            self._by_size[block.size].append(block)
+        has_room = n_bytes <= self._most_bytes
+        if has_room:
+            self._n_places[size] += 1
+        return has_room
 
     def _make_room(self, oldest: int) -> int:
         """Drop the blocks of sizes that last came before a time; return their bytes.
@@ -71,7 +84,8 @@ class _WaitingBlocks:
         n_bytes = 0
         for size in list(self._by_size):
             if self._last_came.get(size, 0) < oldest:
-                n_bytes += size * len(self._by_size.pop(size, ()))
+                self._by_size.pop(size, None)
+                n_bytes += size * self._n_places.pop(size, 0)
                 self._last_came.pop(size, None)
         return n_bytes
 
@@ -79,22 +93,14 @@ class _WaitingBlocks:
 _waiting = _WaitingBlocks(_MOST_WAITING, _RECENT)
 
 
-class _Lease:
+class _Lease(ndarray):
     """Holds a block as long as any array made of it exists, then lets it wait."""
 
-    def __init__(self, block: _Block, shape: tuple[int, ...], dtype: np.dtype) -> None:
-        self._block = block
-        # Arrays may outlive this module's names, when the interpreter ends.
-        self._waiting = _waiting
-        self.__array_interface__ = {
-            "data": (block.address, False),
-            "shape": shape,
-            "typestr": dtype.str,
-            "version": 3,
-        }
+    __slots__ = ()
 
-    def __del__(self) -> None:
-        self._waiting.put(self._block)
+    # Arrays may outlive this module's names, when the interpreter ends.
+    def __del__(self, waiting: _WaitingBlocks = _waiting) -> None:
+        waiting.put(self.base)  # type: ignore[arg-type]
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -106,10 +112,9 @@ def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     size = _rounded(n_numbers * dtype.itemsize)
     block = _waiting.take(size)
     if block is None:
-        memory = np.empty(size + _ALIGNMENT, np.uint8)
-        address = memory.ctypes.data
-        block = _Block(memory, address + -address % _ALIGNMENT, size)
-    return np.asarray(_Lease(block, shape, dtype))
+        memory = np_empty(size + _ALIGNMENT, _BYTE)
+        block = _Block((size,), _BYTE, memory, -memory.ctypes.data % _ALIGNMENT)
+    return ndarray(shape, dtype, _Lease((size,), _BYTE, block))
 
 
 def zeros(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

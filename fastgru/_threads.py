@@ -28,16 +28,16 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-_numba_config: Any = None  # an import statement at each call would take longer
+_numba: Any = None  # an import statement at each call would take longer
 
 
 def _available() -> int:
-    global _numba_config
-    if _numba_config is None:
-        from numba import config
+    global _numba
+    if _numba is None:
+        import numba
 
-        _numba_config = config
-    return _numba_config.NUMBA_NUM_THREADS
+        _numba = numba
+    return _numba.config.NUMBA_NUM_THREADS
 
 
 def get_num_threads() -> int:
@@ -132,14 +132,12 @@ class parallel_region:
             return 1
         self._lock = lock
         try:
-            import numba
-
             if not _has_started_threads:
                 _start_threads()
                 _has_started_threads = True
-            self._before = numba.get_num_threads()
+            self._before = _numba.get_num_threads()
             if self._before != n_threads:
-                numba.set_num_threads(min(n_threads, _available()))
+                _numba.set_num_threads(min(n_threads, _available()))
         except BaseException:
             lock.release()
             self._lock = None
@@ -152,9 +150,7 @@ class parallel_region:
             return
         try:
             if self._before != self._wanted:
-                import numba
-
-                numba.set_num_threads(self._before)
+                _numba.set_num_threads(self._before)
         finally:
             self._lock.release()
 
@@ -168,27 +164,23 @@ _LOOKS = "5000"
 
 def _start_threads() -> None:
     """Let Numba start its threads, which read how long to wait for work then."""
-    import numba
-
+    _available()  # imports Numba
     if "GOMP_SPINCOUNT" in os.environ or "OMP_WAIT_POLICY" in os.environ:
         return  # the user has said it
     os.environ["GOMP_SPINCOUNT"] = _LOOKS
     try:
-        numba.get_num_threads()
+        _numba.get_num_threads()
     finally:
         del os.environ["GOMP_SPINCOUNT"]
 
 
 def find_threading_layer() -> str:
     """Return the name of Numba's threading layer, which this may choose."""
-    import numba
-
     with parallel_region(2) as granted:
         if granted == 1:
             return "none: one thread"
         try:
-            numba.get_num_threads()
-            return numba.threading_layer()
+            return _numba.threading_layer()
         except ValueError as error:
             return f"none: {error}"
 

@@ -120,8 +120,7 @@ def counts_of_blocks(n_blocks: int) -> np.ndarray:
 
 def were_blocks_late(counts: np.ndarray) -> bool:
     """Whether others had done the blocks of half of the threads before these came."""
-    n_blocks = counts.size - 1
-    return bool(2 * counts[-1] >= n_blocks)
+    return 2 * counts.item(-1) >= counts.size - 1
 
 
 def was_team_held_up(team: np.ndarray, n_wanted: int, patience: int) -> bool:

@@ -157,9 +157,10 @@ class Geometry:
 
     def bounds(self, n_blocks: int) -> np.ndarray:
         """Cut the sequences into blocks of about equally many steps."""
-        if n_blocks not in self._bounds:
-            self._bounds[n_blocks] = self._cut(n_blocks)
-        return self._bounds[n_blocks]
+        bounds = self._bounds.get(n_blocks)
+        if bounds is None:
+            bounds = self._bounds[n_blocks] = self._cut(n_blocks)
+        return bounds
 
     def _cut(self, n_blocks: int) -> np.ndarray:
         if self.is_equal:
