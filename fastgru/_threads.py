@@ -159,7 +159,7 @@ class parallel_region:
 # own 300,000 looks keep the core from other processes for milliseconds, and from the
 # very thread that is waited for if that has to share a core; with these the next region
 # of a call still finds the threads awake.
-_LOOKS = "5000"
+_LOOKS = "9000"
 
 
 def _start_threads() -> None:

@@ -146,7 +146,7 @@ def test_threads_start_with_few_looks_unless_the_user_chose(variable):
     given = {} if variable is None else {variable: "PASSIVE"}
     if variable == "GOMP_SPINCOUNT":
         given = {variable: "77"}
-    seen = {None: "['5000', None, None]", "GOMP_SPINCOUNT": "['77', '77']"}
+    seen = {None: "['9000', None, None]", "GOMP_SPINCOUNT": "['77', '77']"}
     printed = run_python(code, **given)
     assert printed == f"{seen.get(variable, '[None, None]')} True\n"
 
