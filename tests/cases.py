@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import fastgru
 from fastgru import _buffers
-from fastgru.layers import dense, embedding, recurrence
+from fastgru.layers import dense, embedding, sharing
 from fastgru.layers.masks import Masks
 from reference import gru_backward, gru_forward
 from tolerances import assert_close, assert_same_bits
@@ -370,13 +370,13 @@ def num_threads(n, *, in_teams=False):
     before = fastgru.get_num_threads()
     fastgru.set_num_threads(n)
     with pytest.MonkeyPatch.context() as patch:
-        for module in (recurrence, dense, embedding):
+        for module in (sharing, dense, embedding):
             patch.setattr(module, "_SMALLEST_PARALLEL", 0)
-        patch.setattr(recurrence.ThreadTrials, "wanted", lambda trials: True)
+        patch.setattr(sharing.ThreadTrials, "wanted", lambda trials: True)
         if in_teams:
-            patch.setattr(recurrence, "_SMALLEST_SHARE", 1)
-            patch.setattr(recurrence, "_HEAVIEST_SEQUENCE", 0)
-            patch.setattr(recurrence, "_PATIENCE_PER_TERM", 0.2)
+            patch.setattr(sharing, "_SMALLEST_SHARE", 1)
+            patch.setattr(sharing, "_HEAVIEST_SEQUENCE", 0)
+            patch.setattr(sharing, "_PATIENCE_PER_TERM", 0.2)
         try:
             yield
         finally:

@@ -6,10 +6,10 @@ import warnings
 import numpy as np
 
 import fastgru
-from fastgru.layers import recurrence
+from fastgru.layers import sharing
 
 # Share even this little work between threads.
-recurrence._SMALLEST_PARALLEL = 0
+sharing._SMALLEST_PARALLEL = 0
 
 
 def work(seed):

@@ -12,8 +12,7 @@ from joblib import Parallel, delayed
 import fastgru
 from cases import make_case, num_threads, run_layer
 from children import run_python
-from fastgru._threads import ThreadTrials, parallel_region, resolve_n_jobs
-from fastgru.kernels import sync
+from fastgru._threads import parallel_region, resolve_n_jobs
 
 ALL = fastgru.get_num_threads()
 
@@ -178,10 +177,10 @@ PROBLEM = """
     import warnings
     import numpy as np
     import fastgru
-    from fastgru.layers import recurrence
+    from fastgru.layers import sharing
 
     # Share even this little work between threads.
-    recurrence._SMALLEST_PARALLEL = 0
+    sharing._SMALLEST_PARALLEL = 0
     rng = np.random.default_rng(0)
     gru = fastgru.GRU(16, 64, random_state=0)
     x = rng.standard_normal((30, 40, 16)).astype(np.float32)
@@ -260,89 +259,3 @@ def test_python_threads_may_call_one_layer_at_once(layer):
     print(sum(result == expected for result in results))
     """
     assert run_on_layer(layer, code) == ["60", "4"]
-
-
-# -- teams --
-
-
-SHORT, LONG = 4000, 10**6  # a quarter of a call on one thread, in looks
-
-
-def calls_until_wanted(trials):
-    """Count the calls without a team before the next with one."""
-    n = 0
-    while not trials.wanted():
-        n += 1
-    return n
-
-
-@pytest.mark.parametrize(
-    ("n_members", "waited", "held_up"),
-    [(2, 0, False), (2, 5000, False), (2, 5001, True), (1, 0, True)],
-)
-def test_a_team_is_held_up_by_late_members_and_long_waits(n_members, waited, held_up):
-    team = np.zeros(sync.TEAM_SIZE, np.int64)
-    team[0] = 2 + n_members * 2**32  # two came, of whom so many in time
-    team[9] = waited
-    assert sync.was_team_held_up(team, 2, 5000) == held_up
-
-
-@pytest.mark.parametrize(
-    ("n_blocks", "n_late", "late"),
-    [(2, 0, False), (2, 1, True), (3, 1, False), (16, 7, False), (16, 8, True)],
-)
-def test_blocks_are_late_where_half_of_them_are(n_blocks, n_late, late):
-    counts = sync.counts_of_blocks(n_blocks)
-    counts[-1] = n_late
-    assert sync.were_blocks_late(counts) == late
-
-
-def test_one_call_that_was_held_up_changes_nothing():
-    trials = ThreadTrials(1)
-    for held_up in (False, True, False, True, False):
-        assert trials.wanted()
-        trials.report(held_up=held_up, patience=SHORT)
-    assert trials.wanted()
-
-
-def test_held_up_again_and_again_few_calls_try_several_threads():
-    trials = ThreadTrials(1)
-    pauses = []
-    for _ in range(6):
-        trials.report(held_up=True, patience=SHORT)
-        assert trials.wanted()  # it may have woken the others up
-        trials.report(held_up=True, patience=SHORT)
-        pauses.append(calls_until_wanted(trials))
-    assert pauses == [16, 64, 256, 1024, 1024, 1024]
-
-
-def test_more_calls_in_a_row_may_be_excused():
-    trials = ThreadTrials(3)
-    pauses = []
-    for _ in range(3):
-        for _ in range(4):
-            assert trials.wanted()
-            trials.report(held_up=True, patience=SHORT)
-        pauses.append(calls_until_wanted(trials))
-    assert pauses == [16, 64, 256]
-
-
-def test_of_long_calls_fewer_are_made_by_one_thread():
-    trials = ThreadTrials(1)
-    trials.report(held_up=True, patience=LONG)
-    for _ in range(6):
-        trials.report(held_up=True, patience=LONG)
-        assert calls_until_wanted(trials) == 4
-
-
-def test_calls_that_go_well_bring_threads_back():
-    trials = ThreadTrials(1)
-    for _ in range(3):
-        for _ in range(2):  # the second in earnest
-            trials.report(held_up=True, patience=SHORT)
-        calls_until_wanted(trials)
-    for _ in range(3):
-        trials.report(held_up=False, patience=SHORT)
-        assert trials.wanted()
-    trials.report(held_up=True, patience=SHORT)  # as at first: one changes nothing
-    assert trials.wanted()

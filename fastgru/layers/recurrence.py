@@ -16,7 +16,7 @@ import numpy as np
 from fastgru import _buffers, initializers
 from fastgru._caches import read_last_cache_size
 from fastgru._checks import check_random_state
-from fastgru._threads import ThreadTrials, get_num_threads, parallel_region
+from fastgru._threads import parallel_region
 from fastgru.kernels.gru_backward import gru_backward, gru_backward_parallel
 from fastgru.kernels.gru_forward import gru_forward, gru_forward_parallel
 from fastgru.kernels.gru_inference import (
@@ -24,42 +24,21 @@ from fastgru.kernels.gru_inference import (
     gru_inference_parallel,
     team_scratch,
 )
-from fastgru.kernels.gru_states import ROWS_TOGETHER
 from fastgru.kernels.packing import aligned_zeros, pack_gru, packed_size
 from fastgru.kernels.products import TERMS
 from fastgru.kernels.shared_inputs import multiply_inputs_parallel, products_per_row
 from fastgru.kernels.simd import ALIGNMENT, REGISTERS
-from fastgru.kernels.sync import (
-    TEAM_SIZE,
-    counts_of_blocks,
-    is_team,
-    was_team_held_up,
-    were_blocks_late,
-)
+from fastgru.kernels.sync import counts_of_blocks, is_team
 from fastgru.kernels.weight_gradients import sums_size, worth_keeping
 from fastgru.layers.geometry import Geometry, equal_bounds
+from fastgru.layers.sharing import Plan, Sharing
 from fastgru.parameters import ParameterSet
 
 NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
-# Multiply-adds below which entering a parallel region costs more than it saves.  Of
-# fewer sequences than these, training takes thrice as many: a step of half the rows
-# takes more than half as long, and threads read what others have just written.  It lies
-# between what an EPYC of Zen 4 gains from, 1.5 million, and a Xeon whose cores are
-# twice as fast and further apart: 2 to 2.5, or 4 of shared inputs of one sequence.
-_SMALLEST_PARALLEL = 2_000_000
-_FEW_SEQUENCES = 8
 # Steps from which on leaving out the products with first states of zeros saves too
 # little to look first, in each step of training, whether the weights are finite.
 _FEW_STEPS = 8
-# Registers of units below which a member of a team has too little to do.
-_SMALLEST_SHARE = 2
-# Bytes of weights for each sequence above which reading them takes a block longer than
-# multiplying them, where no core's own cache holds them: then sequences, up to what a
-# team takes at once, are for a team, each of whose members reads only the weights of
-# its own units.  Weights of two sequences are enough for members not to wait for each
-# other longer than they work.
-_HEAVIEST_SEQUENCE = 100_000
 # Products of the inputs of one sequence, in numbers, up to which they are kept: 16 MiB
 # of float32.
 _MOST_PRODUCTS = 2**22
@@ -67,10 +46,6 @@ _MOST_PRODUCTS = 2**22
 # them is faster; below, up to 1.4 times as slow.  A virtual machine is told the size of
 # a cache that it shares with others: of 480 MiB some 100 were its own.
 _LARGEST_CACHED_TAPE = min(read_last_cache_size(), 100 * 2**20)
-# Looks, of some 20 nanoseconds, that the first of a team spends on waiting for the
-# others: a quarter of the time that one thread would take alone.  Members that wait for
-# each other twice as long in all gain nothing by being two.
-_PATIENCE_PER_TERM = 1 / 2000
 
 
 def parameter_shapes(
@@ -157,15 +132,6 @@ class Recurrence:
         self._itemsize = self.dtype.itemsize
         size = packed_size(self.input_size, self.hidden_size, self._itemsize)
         self._packed = aligned_zeros(size, self.dtype)
-        # Multiply-adds per step of a forward pass, those with padding included.
-        self._registers_of_units = -(
-            -self.hidden_size * self._itemsize // REGISTERS.size
-        )
-        padded_units = self._registers_of_units * REGISTERS.size // self._itemsize
-        self._input_terms_per_row = 3 * padded_units * self.input_size
-        self._terms_per_row = self._input_terms_per_row + (
-            3 * padded_units * self.hidden_size
-        )
         self._products_per_row = products_per_row(
             self.input_size, self.hidden_size, self._itemsize, reset_after=reset_after
         )
@@ -173,8 +139,7 @@ class Recurrence:
         # Numbers past the end of an array that is written in whole vectors.
         self._slack = REGISTERS.size // self._itemsize
         self._version = 0
-        # A late thread costs blocks no more than that it is waited for at their end.
-        self._team_trials, self._block_trials = ThreadTrials(1), ThreadTrials(3)
+        self._sharing = Sharing(self.input_size, self.hidden_size, self._itemsize)
         self.pack()
 
     def pack(self) -> None:
@@ -218,28 +183,22 @@ class Recurrence:
             geometry.table,
             self.reset_after,
         )
-        n_threads = self._worth(geometry, n_threads, training=False)
-        if n_threads == 1:
+        plan = self._sharing.plan(geometry, n_threads, training=False)
+        if plan.n_threads == 1:
             gru_inference(*arguments, self._no_numbers)
             return
-        with parallel_region(n_threads) as granted:
-            bounds, counts = self._split(geometry, granted)
+        with parallel_region(plan.n_threads) as granted:
+            bounds, counts = self._sharing.split(geometry, plan, granted)
             if bounds.size == 2:
-                products = self._multiply_inputs(x, geometry, granted)
+                products = self._multiply_inputs(x, geometry, plan, granted)
                 gru_inference(*arguments, products)
                 return
-            scratch = 0
+            shared = self._no_numbers
             if is_team(bounds):
-                scratch = team_scratch(geometry.batch, self.hidden_size, self._itemsize)
-            patience = self._patience(geometry)
-            gru_inference_parallel(
-                *arguments,
-                bounds,
-                counts,
-                patience,
-                _buffers.empty((scratch,), self.dtype),
-            )
-            self._report(counts, bounds, patience)
+                size = team_scratch(geometry.batch, self.hidden_size, self._itemsize)
+                shared = _buffers.empty((size,), self.dtype)
+            gru_inference_parallel(*arguments, bounds, counts, plan.patience, shared)
+            self._sharing.report(counts, bounds, plan)
 
     def record(
         self,
@@ -289,18 +248,17 @@ class Recurrence:
             is_worth_it and self._has_finite_weights(),
             tape.gates.nbytes + tape.states.nbytes > _LARGEST_CACHED_TAPE,
         )
-        n_threads = self._worth(geometry, n_threads, training=True)
-        if n_threads == 1:
+        plan = self._sharing.plan(geometry, n_threads, training=True)
+        if plan.n_threads == 1:
             gru_forward(*arguments)
             return tape
-        with parallel_region(n_threads) as granted:
-            bounds, counts = self._split(geometry, granted)
+        with parallel_region(plan.n_threads) as granted:
+            bounds, counts = self._sharing.split(geometry, plan, granted)
             if bounds.size == 2:
                 gru_forward(*arguments)
             else:
-                patience = self._patience(geometry)
-                gru_forward_parallel(*arguments, bounds, counts, patience)
-                self._report(counts, bounds, patience)
+                gru_forward_parallel(*arguments, bounds, counts, plan.patience)
+                self._sharing.report(counts, bounds, plan)
         return tape
 
     def back(
@@ -358,17 +316,16 @@ class Recurrence:
             geometry.table,
             self.reset_after,
         )
-        n_threads = self._worth(geometry, n_threads, training=True)
-        if n_threads == 1:
+        plan = self._sharing.plan(geometry, n_threads, training=True)
+        if plan.n_threads == 1:
             gru_backward(*arguments, self._empty_sums(tape)[0])
             return
-        with parallel_region(n_threads) as granted:
+        with parallel_region(plan.n_threads) as granted:
             sums, keeps_parts = self._empty_sums(tape, granted)
             if granted == 1:
                 gru_backward(*arguments, sums)
                 return
-            bounds, counts = self._split(geometry, granted)
-            patience = self._patience(geometry)
+            bounds, counts = self._sharing.split(geometry, plan, granted)
             gru_backward_parallel(
                 *arguments,
                 sums,
@@ -376,25 +333,22 @@ class Recurrence:
                 granted,
                 keeps_parts,
                 counts,
-                patience,
+                plan.patience,
             )
-            self._report(counts, bounds, patience)
+            self._sharing.report(counts, bounds, plan)
 
     def _multiply_inputs(
-        self, x: np.ndarray, geometry: Geometry, n_threads: int
+        self, x: np.ndarray, geometry: Geometry, plan: Plan, n_threads: int
     ) -> np.ndarray:
         """Return the products of the inputs of one sequence, shared by threads.
 
         An empty array, where that would not pay.
         """
         n_steps = geometry.n_steps
-        is_worth_it = n_steps * self._input_terms_per_row > _SMALLEST_PARALLEL
-        if geometry.batch != 1 or n_threads == 1 or not is_worth_it:
-            return self._no_numbers
         size = n_steps * self._products_per_row + ALIGNMENT // self._itemsize
         has_products = x.shape[1] == self.input_size  # else they are one-hot
         may_keep = has_products and size <= _MOST_PRODUCTS
-        if not (may_keep and self._block_trials.wanted()):
+        if not (may_keep and self._sharing.wants_inputs(geometry, n_threads)):
             return self._no_numbers
         products = _buffers.empty((size,), self.dtype)
         bounds = equal_bounds(n_steps, min(n_threads, n_steps))
@@ -410,7 +364,7 @@ class Recurrence:
             bounds,
             counts,
         )
-        self._report(counts, bounds, self._patience(geometry))
+        self._sharing.report(counts, bounds, plan)
         return products
 
     def _empty_sums(self, tape: Tape, n_threads: int = 1) -> tuple[np.ndarray, bool]:
@@ -428,15 +382,6 @@ class Recurrence:
         size = sums_size(*sizes, keeps_parts=keeps_parts)
         return _buffers.empty((size,), self.dtype), keeps_parts
 
-    def _report(self, counts: np.ndarray, bounds: np.ndarray, patience: int) -> None:
-        """Take note of how several threads' call went."""
-        if is_team(bounds):
-            held_up = was_team_held_up(counts, bounds.size - 1, 2 * patience)
-            self._team_trials.report(held_up=held_up, patience=patience)
-        elif bounds.size > 2:
-            held_up = were_blocks_late(counts)
-            self._block_trials.report(held_up=held_up, patience=patience)
-
     def _first_states(self, geometry: Geometry) -> np.ndarray:
         """Return zeros as inference takes them.
 
@@ -453,52 +398,3 @@ class Recurrence:
             weight = self.parameters[self._recurrent_name]
             self._is_finite = bool(np.isfinite(weight).all())
         return self._is_finite
-
-    def _patience(self, geometry: Geometry) -> int:
-        return int(geometry.n_rows * self._terms_per_row * _PATIENCE_PER_TERM)
-
-    def _worth(
-        self, geometry: Geometry, n_threads: int | None, *, training: bool
-    ) -> int:
-        """Return how many threads to use: 1 where the work is too small to share."""
-        smallest = _SMALLEST_PARALLEL
-        if training and geometry.batch < _FEW_SEQUENCES:
-            smallest *= 3
-        if geometry.n_rows * self._terms_per_row <= smallest:
-            return 1  # first, for calls of microseconds
-        n_threads = get_num_threads() if n_threads is None else n_threads
-        has_nothing_to_share = (
-            geometry.batch == 1
-            and not training
-            and geometry.n_rows * self._input_terms_per_row <= smallest
-            and self._count_members(1, n_threads) < 2
-        )
-        return 1 if has_nothing_to_share else n_threads
-
-    def _count_members(self, batch: int, n_threads: int) -> int:
-        """Return how many threads should share the units of so many sequences.
-
-        It is 0 unless each of the threads' blocks would fetch the weights from far away
-        for too few sequences.
-        """
-        n_blocks = max(1, min(n_threads, batch))
-        idle = -batch % n_blocks  # places that the smaller blocks leave empty
-        heaviest = max(batch - idle, 2) * _HEAVIEST_SEQUENCE
-        if self._terms_per_row * self._itemsize <= heaviest or batch > ROWS_TOGETHER:
-            return 0
-        return min(n_threads, self._registers_of_units // _SMALLEST_SHARE)
-
-    def _split(
-        self, geometry: Geometry, n_threads: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return bounds of the threads' blocks of sequences, and what they count in.
-
-        A team shares the units of all of them instead; its bounds are zeros.
-        """
-        n_blocks = max(1, min(n_threads, geometry.batch))
-        n_members = self._count_members(geometry.batch, n_threads)
-        if n_members > 1 and self._team_trials.wanted():
-            return np.zeros(n_members + 1, np.int64), np.zeros(TEAM_SIZE, np.int64)
-        if n_blocks > 1 and not self._block_trials.wanted():
-            n_blocks = 1
-        return geometry.bounds(n_blocks), counts_of_blocks(n_blocks)

@@ -18,7 +18,7 @@ import fastgru
 from children import run_python
 from fastgru import losses, optimizers
 from fastgru.kernels import gru_step
-from fastgru.layers import dense, embedding, recurrence
+from fastgru.layers import dense, embedding, sharing
 from fastgru.layers.masks import Masks
 from rows import draw_sequences, to_rows
 from rows import run_layer as run_other_layer
@@ -173,6 +173,6 @@ if __name__ == "__main__":
     with (
         mock.patch.object(dense, "_SMALLEST_PARALLEL", 0),
         mock.patch.object(embedding, "_SMALLEST_PARALLEL", 0),
-        mock.patch.object(recurrence, "_SMALLEST_PARALLEL", 0),
+        mock.patch.object(sharing, "_SMALLEST_PARALLEL", 0),
     ):
         main()

@@ -53,12 +53,12 @@ EVERY_KERNEL = """
     import warnings
     import numpy as np
     import fastgru
-    from fastgru.layers import recurrence
+    from fastgru.layers import sharing
     warnings.simplefilter("ignore")
     rng = np.random.default_rng(0)
 
     def layer(dtype, smallest, n_inputs, n_units, batch, steps, **options):
-        recurrence._SMALLEST_PARALLEL = smallest
+        sharing._SMALLEST_PARALLEL = smallest
         gru = fastgru.GRU(n_inputs, n_units, dtype=dtype, random_state=0, **options)
         x = rng.standard_normal((steps, batch, n_inputs)).astype(dtype)
         lengths = rng.integers(1, steps + 1, batch)

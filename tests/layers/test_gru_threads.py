@@ -19,7 +19,7 @@ from cases import (
     run_inference,
     run_layer,
 )
-from fastgru.layers import recurrence
+from fastgru.layers import recurrence, sharing
 
 N_PYTHON_THREADS = 8
 N_ROUNDS = 6
@@ -193,7 +193,7 @@ def test_calls_that_begin_too_late_are_made_by_one_thread(monkeypatch):
     gru = fastgru.GRU(3, 16, random_state=0)
     x = np.zeros((10, 8, 3), np.float32)
     called = have_threads_come_one_after_the_other(monkeypatch)
-    monkeypatch.setattr(recurrence, "_SMALLEST_PARALLEL", 0)
+    monkeypatch.setattr(sharing, "_SMALLEST_PARALLEL", 0)
     before = fastgru.get_num_threads()
     fastgru.set_num_threads(2)
     try:
