@@ -11,6 +11,8 @@ a single group, or the groups.  The parts' sums are kept until all are there and
 up in the same order as ever.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 from fastgru._jit import Indices, Line, helper, inline, shared, thread_work
@@ -532,6 +534,7 @@ def add_up_parts(
     keep_alive(lost_array)
 
 
+@lru_cache(maxsize=256)
 def worth_keeping(
     input_size: int, hidden_size: int, n_rows: int, itemsize: int
 ) -> bool:
@@ -543,6 +546,7 @@ def worth_keeping(
     return n_rows > TERMS and table * _ROWS_PER_KEPT <= block_of_tape
 
 
+@lru_cache(maxsize=256)
 def sums_size(
     input_size: int,
     hidden_size: int,
