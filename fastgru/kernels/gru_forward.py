@@ -34,11 +34,12 @@ from fastgru.kernels.gru_states import (
     write_states,
 )
 from fastgru.kernels.input_products import (
+    inputs_ahead,
+    inputs_of_step,
     is_whole,
     plan_ahead,
     prefill_bias_of_hn,
     record_inputs,
-    recorded_inputs_ahead,
     rows_ahead_at_most,
     steps_ahead,
 )
@@ -60,6 +61,7 @@ from fastgru.kernels.simd import (
 )
 from fastgru.kernels.steps import (
     active,
+    is_uniform,
     read_steps,
     start,
     user_number,
@@ -87,7 +89,6 @@ def _train_together(
     tape,
     states,
     seen,
-    inputs,
     output,
     column,
     h_n,
@@ -122,6 +123,7 @@ def _train_together(
 
     sums = scratch
     before = sums + max(TILE_ROWS * 4 * wide, rows * padded)
+    gathered = before + rows_ahead * before_row
     n_states = start(steps, steps.n_steps) * n_units
     fetches = n_states > _MANY_STATES
     streams = past_caches and can_stream(tape, n_units)
@@ -143,18 +145,18 @@ def _train_together(
         whole = is_whole(running, ahead)
         if t == t_ahead and whole:
             t_ahead += 1
-            record_inputs(inputs, x, steps, t, t_ahead, first, last, n_columns)
         elif t == t_ahead:
             t_ahead = steps_ahead(steps, t, first, last, ahead)
             place = before
-            record_inputs(inputs, x, steps, t, t_ahead, first, last, n_columns)
-            recorded_inputs_ahead(
-                inputs,
+            inputs_ahead(
                 steps,
                 t,
                 t_ahead,
                 first,
                 last,
+                x.address,
+                gathered,
+                not is_uniform(steps),
                 before,
                 n_columns,
                 packed,
@@ -171,14 +173,17 @@ def _train_together(
         # Products with states of zeros are left out.
         n_seen = n_units if t > 0 or not from_zeros else 0
         if whole:
+            inputs, inputs_row = inputs_of_step(
+                x.address, gathered, steps, t, first, running, n_columns
+            )
             whole_step_reset_after(
                 running,
                 next_state,
                 state,
                 state_seen,
                 n_units,
-                inputs + row * n_columns,
-                n_columns,
+                inputs,
+                inputs_row,
                 n_inputs,
                 packed,
                 n_units,
@@ -295,13 +300,24 @@ def record_block(
     )
     work = np.empty(size, x.dtype)
     share = share_of(h_n.shape[1], pointer(x), pointer(team), member, n_members)
+    # Rows one behind the other, not those of its sequences: threads that write to the
+    # same pages step by step take cache lines away from each other.
+    n_rows = start(steps, steps.n_steps)
+    first_row = n_rows * begin // steps.batch
+    n_own = n_rows * end // steps.batch - first_row
+    record_inputs(
+        pointer(inputs),
+        rows_of(x),
+        steps,
+        first_row + part_start(n_own, n_members, member),
+        first_row + part_start(n_own, n_members, member + 1),
+    )
     n_parts = (end - begin + ROWS_TOGETHER - 1) // ROWS_TOGETHER
     for part in range(n_parts):
         _train_together(
             pointer(tape),
             pointer(states),
             pointer(seen),
-            pointer(inputs),
             rows_of(output),
             column,
             rows_of(h_n),

@@ -361,66 +361,21 @@ def prefill_bias_of_hn(before, before_row, rows, bias, n_units):
 
 
 @inline
-def record_inputs(inputs, x, steps, t_begin, t_end, first, last, n_columns):
-    """Copy the inputs of some steps to the tape, whose rows are packed."""
-    for t in range(t_begin, t_end):
-        target = inputs + (start(steps, t) + first) * n_columns
-        for b in range(active(steps, t, first, last)):
-            source = x.address + user_row(steps, t, first + b) * n_columns
-            copy_row(target + b * n_columns, source, n_columns)
-
-
-@inline
-def recorded_inputs_ahead(
-    inputs,
-    steps,
-    t_begin,
-    t_end,
-    first,
-    last,
-    before,
-    n_columns,
-    packed,
-    n_inputs,
-    n_units,
-    reset_after,
-    share,
-    ahead,
-):
-    """Compute the products of some steps' inputs, which stand packed on the tape."""
-    before_row = ahead.row_size
-    if last - first == steps.batch:
-        row = start(steps, t_begin)
-        _product_ahead(
-            start(steps, t_end) - row,
-            before,
-            before_row,
-            inputs + row * n_columns,
-            n_columns,
-            n_columns,
-            packed,
-            n_inputs,
-            n_units,
-            reset_after,
-            share,
-            ahead,
-        )
-        return
-    done = 0
-    for t in range(t_begin, t_end):
-        rows = active(steps, t, first, last)
-        _product_ahead(
-            rows,
-            before + done * before_row,
-            before_row,
-            inputs + (start(steps, t) + first) * n_columns,
-            n_columns,
-            n_columns,
-            packed,
-            n_inputs,
-            n_units,
-            reset_after,
-            share,
-            ahead,
-        )
-        done += rows
+def record_inputs(inputs, x, steps, first_row, last_row):
+    """Copy the inputs of packed rows first_row to last_row - 1 to the tape."""
+    n_columns = x.size
+    row, t = first_row, 0
+    while row < last_row:
+        while row >= start(steps, t + 1):
+            t += 1
+        first = row - start(steps, t)
+        n_rows = min(last_row, start(steps, t + 1)) - row
+        source = x.address + user_row(steps, t, first) * n_columns
+        target = inputs + row * n_columns
+        if is_uniform(steps) and steps.row_step == 1:
+            copy_row(target, source, n_rows * n_columns)
+        else:
+            for b in range(n_rows):
+                source = x.address + user_row(steps, t, first + b) * n_columns
+                copy_row(target + b * n_columns, source, n_columns)
+        row += n_rows
