@@ -198,7 +198,7 @@ class Recurrence:
                 size = team_scratch(geometry.batch, self.hidden_size, self._itemsize)
                 shared = _buffers.empty((size,), self.dtype)
             gru_inference_parallel(*arguments, bounds, counts, plan.patience, shared)
-            self._sharing.report(counts, bounds, plan)
+            self._sharing.report(plan, bounds, counts)
 
     def record(
         self,
@@ -258,7 +258,7 @@ class Recurrence:
                 gru_forward(*arguments)
             else:
                 gru_forward_parallel(*arguments, bounds, counts, plan.patience)
-                self._sharing.report(counts, bounds, plan)
+                self._sharing.report(plan, bounds, counts)
         return tape
 
     def back(
@@ -335,7 +335,7 @@ class Recurrence:
                 counts,
                 plan.patience,
             )
-            self._sharing.report(counts, bounds, plan)
+            self._sharing.report(plan, bounds, counts)
 
     def _multiply_inputs(
         self, x: np.ndarray, geometry: Geometry, plan: Plan, n_threads: int
@@ -364,7 +364,7 @@ class Recurrence:
             bounds,
             counts,
         )
-        self._sharing.report(counts, bounds, plan)
+        self._sharing.report(plan, bounds, counts)
         return products
 
     def _empty_sums(self, tape: Tape, n_threads: int = 1) -> tuple[np.ndarray, bool]:

@@ -151,7 +151,7 @@ class Sharing:
             and self._block_trials.wanted()
         )
 
-    def report(self, counts: np.ndarray, bounds: np.ndarray, plan: Plan) -> None:
+    def report(self, plan: Plan, bounds: np.ndarray, counts: np.ndarray) -> None:
         """Take note of how several threads' call went."""
         if is_team(bounds):
             held_up = was_team_held_up(counts, bounds.size - 1, 2 * plan.patience)
