@@ -24,6 +24,7 @@ Map of this folder, bottom-up:
 - ``gru_inference``     the loop over steps that keeps nothing
 - ``own_loops``         a step or a sequence, for users' own compiled loops and streams
 - ``gru_forward``       the loop over steps that keeps a tape
+- ``weight_sums``       the order and place of sums over rows, and parts of them
 - ``weight_gradients``  the gradients of weights and biases
 - ``input_gradients``   the gradient of the input of small batches
 - ``gru_backward``      the reversed loop, and all passes
@@ -44,7 +45,7 @@ previous state in order of the units, each by one fused multiply-add (the candid
 the ``reset_after`` cell keeps its two halves apart, as its equation does).  A sum over
 steps and sequences (a weight's gradient) runs over blocks of 256 valid steps in order
 of time, each block summed from zero, and adds the blocks up in order; see
-``weight_gradients`` for long sums.
+``weight_sums`` for long sums.
 """
 
 from importlib import import_module

@@ -67,7 +67,8 @@ from fastgru.kernels.steps import (
     user_row,
 )
 from fastgru.kernels.sync import is_team, meet_after, place_of, share_of
-from fastgru.kernels.weight_gradients import add_up_parts, weight_gradient_share
+from fastgru.kernels.weight_gradients import weight_gradient_share
+from fastgru.kernels.weight_sums import add_up_parts
 
 # -- the reversed time loop ------------------------------------------------------------
 

@@ -1,29 +1,19 @@
 """The gradients of the weights and biases, from a tape that holds the gates' gradients.
 
-Each thread owns some tiles of the result and sums over all packed rows: no atomics, the
-same bits for any number of threads.  Long sums lose digits, so they are cut: ``TERMS``
-rows are added up from zero, ``_BLOCKS`` such sums likewise, a group, and of those the
-total is compensated for what rounding cuts off.
-
-Then each thread reads all of the tape, most of which others have just written.  Where
-the weights are few, the threads share the rows as well, cut into parts: the blocks of
-a single group, or the groups.  The parts' sums are kept until all are there and added
-up in the same order as ever.
+Each thread owns some tiles of the result and sums over all packed rows, most of which
+others have just written, or all tiles and some of the rows; no atomics, the same bits
+for any number of threads.  See ``weight_sums`` for their order.
 """
-
-from functools import lru_cache
 
 import numpy as np
 
-from fastgru._jit import Indices, Line, helper, inline, shared, thread_work
+from fastgru._jit import Indices, Line, helper, inline, thread_work
 from fastgru.kernels.one_hot import is_one_hot
 from fastgru.kernels.products import (
     TERMS,
     TILE_DISTANCE,
-    add_row,
     begin_panel,
     copy_row,
-    fill,
     fold_row,
     pack_columns,
     pack_terms,
@@ -37,53 +27,31 @@ from fastgru.kernels.products import (
     vectors_for,
 )
 from fastgru.kernels.simd import (
-    ALIGNMENT,
-    REGISTERS,
     TILE_ROWS,
     TILE_VECTORS,
     aligned,
-    keep_alive,
     lanes,
     pointer,
     slack,
 )
 from fastgru.kernels.steps import is_uniform, read_steps, start
+from fastgru.kernels.weight_sums import (
+    BLOCKS,
+    copy_columns,
+    place_of_column,
+    row_of_sums,
+    rows_of_part,
+    stand_together,
+)
 
-_BLOCKS = 16
-_GROUP = _BLOCKS * TERMS  # rows
-# Bytes of a group's sums up to which they are kept: what a core's own cache holds.
-_LARGEST_KEPT = 2**20
-# How many times as long as a block's sums its rows of the tape have to be: both are
-# read by another core than wrote them.
-_ROWS_PER_KEPT = 2
 # Panels of a worker, and terms, from which on it first packs the columns that it
 # multiplies with each of the panels: fewer are in the cache as they stand.
 _FEWEST_PANELS, _FEWEST_TERMS = 2, 64
 
 
 @inline
-def _copy_columns(target, sums, column, end, n_units):
-    """Copy sums of tape columns to a row of a gradient, whose gates are r, z, n."""
-    split = max(column, min(end, n_units))
-    copy_row(target + _place_of(column, n_units), sums, split - column)
-    copy_row(target + _place_of(split, n_units), sums + (split - column), end - split)
-
-
-@inline
-def _place_of(column, n_units):
-    """Return where a tape column stands in a row of a gradient."""
-    return column + (2 * n_units if column < n_units else -n_units)
-
-
-@inline
-def _stands_together(column, end, n_units):
-    """Whether tape columns stand side by side in a row of a gradient, too."""
-    return column >= n_units or end <= n_units
-
-
-@inline
 def _fold(sums, distance, n, block):
-    fold_row(sums + distance, sums + 2 * distance, sums, n, block >= _BLOCKS)
+    fold_row(sums + distance, sums + 2 * distance, sums, n, block >= BLOCKS)
 
 
 @helper
@@ -114,14 +82,6 @@ def _columns_size(n_inputs, n_units, n_rows, address):
 
 
 @inline
-def _row_of_sums(n_units, address):
-    """Return where a row's candidate begins, if summed apart, and the row's size."""
-    wide = lanes(address)
-    candidate_begin = vectors_for(2 * n_units, address) * wide
-    return candidate_begin, candidate_begin + vectors_for(n_units, address) * wide
-
-
-@inline
 def _count_shares(n_products, n_units, reset_after, address):
     """Count the tiles of the results: those of the input side, of that and h, of all.
 
@@ -136,12 +96,6 @@ def _count_shares(n_products, n_units, reset_after, address):
     inputs = panels_for(vectors_for(3 * n_units, address)) * tiles_for(n_products)
     both = inputs + panels * tiles
     return inputs, both, both + candidate_panels * tiles
-
-
-@shared
-def _rows_of_part(n_rows):
-    """Return how many rows are added up before the sums of others are added."""
-    return TERMS if n_rows <= _GROUP else _GROUP
 
 
 @inline
@@ -183,7 +137,7 @@ def _share_of_product(
     sums holds, on and on, the rows and then the sum of the columns (the gradient of a
     bias).  Of a single block the gradient itself holds them where a panel's columns
     stand there side by side; else panel_sums does, one panel at a time, which stays in
-    the cache.  Totals of ``_BLOCKS`` sums, if there are more blocks, stand ``distance``
+    the cache.  Totals of ``BLOCKS`` sums, if there are more blocks, stand ``distance``
     numbers behind the sums, and twice that far what rounding cut off of them.  After
     the last block the numbers are copied to where they belong.  With ``keeps_parts``
     neither is done: sums are those of a part, whose blocks ``block`` counts.
@@ -197,8 +151,8 @@ def _share_of_product(
     if has_panels and n_terms >= _FEWEST_TERMS:
         pack_columns(columns, a, a_k, n_rows, n_terms)
         a, a_k, a_tile = columns, TILE_ROWS, TILE_DISTANCE
-    adds, is_last = block % _BLOCKS > 0, block == n_blocks - 1
-    folds = n_blocks > _BLOCKS and (is_last or block % _BLOCKS == _BLOCKS - 1)
+    adds, is_last = block % BLOCKS > 0, block == n_blocks - 1
+    folds = n_blocks > BLOCKS and (is_last or block % BLOCKS == BLOCKS - 1)
     if keeps_parts:
         is_last, folds = False, False
     for p in range(share_begin // n_tiles, panels_for(n_vectors)):
@@ -217,11 +171,11 @@ def _share_of_product(
         is_in_place = (
             n_blocks == 1
             and end - first == width * wide
-            and _stands_together(first, end, n_units)
+            and stand_together(first, end, n_units)
         )
         if is_in_place:
-            place, row_size = gradient + _place_of(first, n_units), 3 * n_units
-            bias_place = bias_gradient + _place_of(first, n_units)
+            place, row_size = gradient + place_of_column(first, n_units), 3 * n_units
+            bias_place = bias_gradient + place_of_column(first, n_units)
         has_bias = wants_bias and tile_begin == 0
         pack_terms(
             panel,
@@ -260,9 +214,9 @@ def _share_of_product(
                 place, bias_place = place + distance, bias_place + distance
             for row in range(row_begin, row_end):
                 target = gradient + row * 3 * n_units
-                _copy_columns(target, place + row * row_size, first, end, n_units)
+                copy_columns(target, place + row * row_size, first, end, n_units)
             if has_bias:
-                _copy_columns(bias_gradient, bias_place, first, end, n_units)
+                copy_columns(bias_gradient, bias_place, first, end, n_units)
 
 
 @helper
@@ -309,11 +263,11 @@ def _sum_over_rows(
     n_products = 0 if is_one_hot(n_columns, n_inputs) else n_inputs
     columns = panel_sums + _panel_sums_size(n_products, n_units, panel)
     gathered = columns + _columns_size(n_products, n_units, n_rows, panel)
-    candidate_begin, sums_row = _row_of_sums(n_units, panel)
+    candidate_begin, sums_row = row_of_sums(n_units, panel)
     distance = (n_products + n_units + 2) * sums_row
     input_sums = aligned(pointer(sums_array))
     if keeps_parts:
-        input_sums = input_sums + first_row // _rows_of_part(n_rows) * distance
+        input_sums = input_sums + first_row // rows_of_part(n_rows) * distance
     recurrent_sums = input_sums + (n_products + 1) * sums_row
 
     column, n_columns, n_candidate = 0, 3 * n_units, 0
@@ -446,7 +400,7 @@ def weight_gradient_share(
     size = panels + gathered + slack(pointer(tape))
     work = np.empty(size, tape.dtype)
     _, _, n_shares = _count_shares(n_products, n_units, reset_after, pointer(tape))
-    rows_at_once = _rows_of_part(n_rows) if keeps_parts else n_rows
+    rows_at_once = rows_of_part(n_rows) if keeps_parts else n_rows
     begin = part_start(n_rows * n_shares, n_workers, worker)
     end = part_start(n_rows * n_shares, n_workers, worker + 1)
     for first_row in range(0, n_rows, rows_at_once):
@@ -474,101 +428,3 @@ def weight_gradient_share(
                 reset_after,
                 work,
             )
-
-
-@thread_work
-def add_up_parts(
-    gradient: Line,
-    n_inputs: int,
-    n_units: int,
-    n_columns: int,
-    sums: Line,
-    n_rows: int,
-    worker: int,
-    n_workers: int,
-    reset_after: int,
-):
-    """Add up the sums kept of parts: one worker's rows of both gradients."""
-    n_products = 0 if is_one_hot(n_columns, n_inputs) else n_inputs
-    table = aligned(pointer(sums))
-    wide = lanes(table)
-    candidate_begin, sums_row = _row_of_sums(n_units, table)
-    n_table_rows = n_products + n_units + 2
-    rows_of_part = _rows_of_part(n_rows)
-    n_parts = (n_rows + rows_of_part - 1) // rows_of_part
-    wants_bias = gradient.size > 3 * n_units * (n_inputs + n_units)
-    lost_array = np.empty(sums_row + slack(table), gradient.dtype)
-    lost = aligned(pointer(lost_array))
-    begin = part_start(n_table_rows, n_workers, worker)
-    end = part_start(n_table_rows, n_workers, worker + 1)
-    for row in range(begin, end):
-        is_input = row <= n_products
-        is_bias = row == n_products or row == n_table_rows - 1
-        # One-hot inputs have no sums here, nor has their bias; see ``one_hot``.
-        has_sums = not is_bias or (wants_bias and not (is_input and n_products == 0))
-        if not has_sums:
-            continue
-        size = sums_row
-        if is_input or reset_after:
-            size = vectors_for(3 * n_units, table) * wide
-        fill(lost, 0.0, size)
-        total = table + row * sums_row
-        for part in range(1, n_parts):
-            sums_of_part = total + part * n_table_rows * sums_row
-            if n_rows <= _GROUP:
-                add_row(total, sums_of_part, size)
-            else:
-                fold_row(total, lost, sums_of_part, size, True)
-        place = row if is_input else row - n_products - 1 + n_inputs
-        if is_bias:
-            place = n_inputs + n_units + (0 if is_input else 1)
-        target = pointer(gradient) + place * 3 * n_units
-        if is_input:
-            _copy_columns(target, total, n_units, 4 * n_units, n_units)
-        elif reset_after:
-            _copy_columns(target, total, 0, 3 * n_units, n_units)
-        else:
-            _copy_columns(target, total, n_units, 3 * n_units, n_units)
-            candidate = total + candidate_begin
-            _copy_columns(target, candidate, 3 * n_units, 4 * n_units, n_units)
-    keep_alive(lost_array)
-
-
-@lru_cache(maxsize=256)
-def worth_keeping(
-    input_size: int, hidden_size: int, n_rows: int, itemsize: int
-) -> bool:
-    """Whether threads share the rows, too, and keep the sums of each part."""
-    table = _table_size(input_size, hidden_size, itemsize)
-    if n_rows > _GROUP:
-        return table * itemsize <= _LARGEST_KEPT
-    block_of_tape = TERMS * (input_size + 5 * hidden_size)
-    return n_rows > TERMS and table * _ROWS_PER_KEPT <= block_of_tape
-
-
-@lru_cache(maxsize=256)
-def sums_size(
-    input_size: int,
-    hidden_size: int,
-    n_rows: int,
-    itemsize: int,
-    *,
-    keeps_parts: bool,
-) -> int:
-    """Return how many numbers of scratch the sums of the weights' gradients take.
-
-    Up to ``TERMS`` rows take none.
-    """
-    # Of each part; or of all; or of the running group, the totals, and what those lost.
-    n_tables = 1 if n_rows <= _GROUP else 3
-    if keeps_parts:
-        n_tables = -(-n_rows // _rows_of_part(n_rows))
-    table = _table_size(input_size, hidden_size, itemsize)
-    return n_tables * table + ALIGNMENT // itemsize
-
-
-def _table_size(input_size: int, hidden_size: int, itemsize: int) -> int:
-    """Return how many numbers the sums of one group take."""
-    wide = REGISTERS.size // itemsize
-    row = (-(-2 * hidden_size // wide) + -(-hidden_size // wide)) * wide
-    return (input_size + hidden_size + 2) * row

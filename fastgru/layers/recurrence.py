@@ -29,7 +29,7 @@ from fastgru.kernels.products import TERMS
 from fastgru.kernels.shared_inputs import multiply_inputs_parallel, products_per_row
 from fastgru.kernels.simd import ALIGNMENT, REGISTERS
 from fastgru.kernels.sync import counts_of_blocks, is_team
-from fastgru.kernels.weight_gradients import sums_size, worth_keeping
+from fastgru.kernels.weight_sums import sums_size, worth_keeping
 from fastgru.layers.geometry import Geometry, equal_bounds
 from fastgru.layers.sharing import Plan, Sharing
 from fastgru.parameters import ParameterSet

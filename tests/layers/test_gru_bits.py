@@ -34,7 +34,7 @@ from cases import (
 from children import PACKAGE, run_python
 from fastgru.kernels import products
 from fastgru.kernels.simd import REGISTERS
-from fastgru.kernels.weight_gradients import worth_keeping
+from fastgru.kernels.weight_sums import worth_keeping
 from fastgru.layers import recurrence
 from tolerances import assert_same_bits
 

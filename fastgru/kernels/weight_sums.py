@@ -1,0 +1,181 @@
+"""The sums that weights' gradients are made of: their order, their place, their parts.
+
+Long sums lose digits, so they are cut: ``TERMS`` rows of the tape are added up from
+zero, ``BLOCKS`` such sums likewise, a group, and of those the total is compensated for
+what rounding cuts off.
+
+Where the weights are few, threads share the rows as well as the results, cut into
+parts: the blocks of a single group, or the groups.  The parts' sums are kept until all
+are there and added up in the same order as ever.
+
+A row of sums holds what belongs to one row of a weight, or to a bias, in the order of
+the tape's columns; rows of the input's weight come first and then its bias, likewise
+those of the recurrent weight.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+from fastgru._jit import Line, inline, shared, thread_work
+from fastgru.kernels.one_hot import is_one_hot
+from fastgru.kernels.products import (
+    TERMS,
+    add_row,
+    copy_row,
+    fill,
+    fold_row,
+    part_start,
+    vectors_for,
+)
+from fastgru.kernels.simd import (
+    ALIGNMENT,
+    REGISTERS,
+    aligned,
+    keep_alive,
+    lanes,
+    pointer,
+    slack,
+)
+
+BLOCKS = 16
+GROUP = BLOCKS * TERMS  # rows
+# Bytes of a group's sums up to which they are kept: what a core's own cache holds.
+_LARGEST_KEPT = 2**20
+# How many times as long as a block's sums its rows of the tape have to be: both are
+# read by another core than wrote them.
+_ROWS_PER_KEPT = 2
+
+
+@inline
+def copy_columns(target, sums, column, end, n_units):
+    """Copy sums of tape columns to a row of a gradient, whose gates are r, z, n."""
+    split = max(column, min(end, n_units))
+    copy_row(target + place_of_column(column, n_units), sums, split - column)
+    copy_row(
+        target + place_of_column(split, n_units), sums + (split - column), end - split
+    )
+
+
+@inline
+def place_of_column(column, n_units):
+    """Return where a tape column stands in a row of a gradient."""
+    return column + (2 * n_units if column < n_units else -n_units)
+
+
+@inline
+def stand_together(column, end, n_units):
+    """Whether tape columns stand side by side in a row of a gradient, too."""
+    return column >= n_units or end <= n_units
+
+
+@inline
+def row_of_sums(n_units, address):
+    """Return where a row's candidate begins, if summed apart, and the row's size."""
+    wide = lanes(address)
+    candidate_begin = vectors_for(2 * n_units, address) * wide
+    return candidate_begin, candidate_begin + vectors_for(n_units, address) * wide
+
+
+@shared
+def rows_of_part(n_rows):
+    """Return how many rows are added up before the sums of others are added."""
+    return TERMS if n_rows <= GROUP else GROUP
+
+
+@thread_work
+def add_up_parts(
+    gradient: Line,
+    n_inputs: int,
+    n_units: int,
+    n_columns: int,
+    sums: Line,
+    n_rows: int,
+    worker: int,
+    n_workers: int,
+    reset_after: int,
+):
+    """Add up the sums kept of parts: one worker's rows of both gradients."""
+    n_products = 0 if is_one_hot(n_columns, n_inputs) else n_inputs
+    table = aligned(pointer(sums))
+    wide = lanes(table)
+    candidate_begin, sums_row = row_of_sums(n_units, table)
+    n_table_rows = n_products + n_units + 2
+    rows_at_once = rows_of_part(n_rows)
+    n_parts = (n_rows + rows_at_once - 1) // rows_at_once
+    wants_bias = gradient.size > 3 * n_units * (n_inputs + n_units)
+    lost_array = np.empty(sums_row + slack(table), gradient.dtype)
+    lost = aligned(pointer(lost_array))
+    begin = part_start(n_table_rows, n_workers, worker)
+    end = part_start(n_table_rows, n_workers, worker + 1)
+    for row in range(begin, end):
+        is_input = row <= n_products
+        is_bias = row == n_products or row == n_table_rows - 1
+        # One-hot inputs have no sums here, nor has their bias; see ``one_hot``.
+        has_sums = not is_bias or (wants_bias and not (is_input and n_products == 0))
+        if not has_sums:
+            continue
+        size = sums_row
+        if is_input or reset_after:
+            size = vectors_for(3 * n_units, table) * wide
+        fill(lost, 0.0, size)
+        total = table + row * sums_row
+        for part in range(1, n_parts):
+            sums_of_part = total + part * n_table_rows * sums_row
+            if n_rows <= GROUP:
+                add_row(total, sums_of_part, size)
+            else:
+                fold_row(total, lost, sums_of_part, size, True)
+        place = row if is_input else row - n_products - 1 + n_inputs
+        if is_bias:
+            place = n_inputs + n_units + (0 if is_input else 1)
+        target = pointer(gradient) + place * 3 * n_units
+        if is_input:
+            copy_columns(target, total, n_units, 4 * n_units, n_units)
+        elif reset_after:
+            copy_columns(target, total, 0, 3 * n_units, n_units)
+        else:
+            copy_columns(target, total, n_units, 3 * n_units, n_units)
+            candidate = total + candidate_begin
+            copy_columns(target, candidate, 3 * n_units, 4 * n_units, n_units)
+    keep_alive(lost_array)
+
+
+@lru_cache(maxsize=256)
+def worth_keeping(
+    input_size: int, hidden_size: int, n_rows: int, itemsize: int
+) -> bool:
+    """Whether threads share the rows, too, and keep the sums of each part."""
+    table = _table_size(input_size, hidden_size, itemsize)
+    if n_rows > GROUP:
+        return table * itemsize <= _LARGEST_KEPT
+    block_of_tape = TERMS * (input_size + 5 * hidden_size)
+    return n_rows > TERMS and table * _ROWS_PER_KEPT <= block_of_tape
+
+
+@lru_cache(maxsize=256)
+def sums_size(
+    input_size: int,
+    hidden_size: int,
+    n_rows: int,
+    itemsize: int,
+    *,
+    keeps_parts: bool,
+) -> int:
+    """Return how many numbers of scratch the sums of the weights' gradients take.
+
+    Up to ``TERMS`` rows take none.
+    """
+    # Of each part; or of all; or of the running group, the totals, and what those lost.
+    n_tables = 1 if n_rows <= GROUP else 3
+    if keeps_parts:
+        n_tables = -(-n_rows // rows_of_part(n_rows))
+    table = _table_size(input_size, hidden_size, itemsize)
+    return n_tables * table + ALIGNMENT // itemsize
+
+
+def _table_size(input_size: int, hidden_size: int, itemsize: int) -> int:
+    """Return how many numbers the sums of one group take."""
+    wide = REGISTERS.size // itemsize
+    row = (-(-2 * hidden_size // wide) + -(-hidden_size // wide)) * wide
+    return (input_size + hidden_size + 2) * row
