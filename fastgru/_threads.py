@@ -161,8 +161,9 @@ class parallel_region:
 
 # How often an idle thread of GNU OpenMP looks for work before it goes to sleep.  Its
 # own 300,000 looks keep the core from other processes for milliseconds, and from the
-# very thread that is waited for if that has to share a core; with these the next region
-# of a call still finds the threads awake.
+# very thread that is waited for if that has to share a core; with these, some 200
+# microseconds, the next call finds the threads awake if it comes at once: the Python in
+# between takes up to 110 where a kernel has pushed it out of the caches.
 _LOOKS = "12000"
 
 

@@ -104,25 +104,26 @@ class Sharing:
         self, batch: int, n_rows: int, n_threads: int, training: bool
     ) -> Plan:
         n_members = self._count_members(batch, n_threads)
-        if n_members < 2 and batch == 1 and not training:
+        if n_members == 0 and batch == 1 and not training:
             # Only the products of its inputs can be shared.
             if n_rows * self._input_terms_per_row <= _SMALLEST_PARALLEL:
                 return _ALONE
         patience = int(n_rows * self._terms_per_row * _PATIENCE_PER_TERM)
-        return Plan(n_threads, n_members if n_members > 1 else 0, patience)
+        return Plan(n_threads, n_members, patience)
 
     def _count_members(self, batch: int, n_threads: int) -> int:
         """Return how many threads should share the units of so many sequences.
 
-        It is 0 unless each of the threads' blocks would fetch the weights from far away
-        for too few sequences.
+        It is 0, and they share the sequences instead, unless each of their blocks would
+        fetch the weights from far away for too few of them.
         """
         n_blocks = max(1, min(n_threads, batch))
         idle = -batch % n_blocks  # places that the smaller blocks leave empty
         heaviest = max(batch - idle, 2) * _HEAVIEST_SEQUENCE
         if self._terms_per_row * self._itemsize <= heaviest or batch > ROWS_TOGETHER:
             return 0
-        return min(n_threads, self._registers_of_units // _SMALLEST_SHARE)
+        n_members = min(n_threads, self._registers_of_units // _SMALLEST_SHARE)
+        return n_members if n_members > 1 else 0
 
     def split(
         self, geometry: Geometry, plan: Plan, granted: int
@@ -133,7 +134,7 @@ class Sharing:
 
         granted : how many threads there are, those of the plan or 1
         """
-        if plan.n_members > 1 and granted > 1 and self._team_trials.wanted():
+        if plan.n_members > 0 and granted > 1 and self._team_trials.wanted():
             bounds = np.zeros(plan.n_members + 1, np.int64)
             return bounds, np.zeros(TEAM_SIZE, np.int64)
         n_blocks = max(1, min(granted, geometry.batch))
