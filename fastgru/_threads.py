@@ -170,13 +170,14 @@ _LOOKS = "12000"
 def _start_threads() -> None:
     """Let Numba start its threads, which read how long to wait for work then."""
     _available()  # imports Numba
-    if "GOMP_SPINCOUNT" in os.environ or "OMP_WAIT_POLICY" in os.environ:
-        return  # the user has said it
-    os.environ["GOMP_SPINCOUNT"] = _LOOKS
+    users_choice = {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys()
+    if not users_choice:
+        os.environ["GOMP_SPINCOUNT"] = _LOOKS
     try:
         _numba.get_num_threads()
     finally:
-        del os.environ["GOMP_SPINCOUNT"]
+        if not users_choice:
+            del os.environ["GOMP_SPINCOUNT"]
 
 
 def find_threading_layer() -> str:
