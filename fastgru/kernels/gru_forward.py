@@ -61,7 +61,6 @@ from fastgru.kernels.simd import (
 )
 from fastgru.kernels.steps import (
     active,
-    is_uniform,
     read_steps,
     start,
     user_number,
@@ -156,7 +155,6 @@ def _train_together(
                 last,
                 x.address,
                 gathered,
-                not is_uniform(steps),
                 before,
                 n_columns,
                 packed,

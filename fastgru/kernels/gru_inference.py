@@ -63,7 +63,6 @@ from fastgru.kernels.simd import (
 )
 from fastgru.kernels.steps import (
     active,
-    is_uniform,
     read_steps,
     user_row,
 )
@@ -157,7 +156,6 @@ def _infer_together(
                 last,
                 x.address,
                 gathered,
-                not is_uniform(steps),
                 before,
                 n_columns,
                 packed,

@@ -258,7 +258,6 @@ def inputs_ahead(
     last,
     x,
     gathered,
-    gathers,
     before,
     n_columns,
     packed,
@@ -270,11 +269,10 @@ def inputs_ahead(
 ):
     """Compute the input products of steps t_begin to t_end - 1, active rows only.
 
-    Equally spaced rows are read where they stand; others are first gathered to scratch
-    (``gathers``).
+    Equally spaced rows are read where they stand; others are first gathered to scratch.
     """
     before_row = ahead.row_size
-    if gathers:
+    if not is_uniform(steps):
         done = 0
         for t in range(t_begin, t_end):
             rows = active(steps, t, first, last)

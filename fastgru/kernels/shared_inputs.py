@@ -48,8 +48,7 @@ def multiply_inputs(
     ahead = plan_ahead(n_inputs, n_inputs, n_units, reset_after, pointer(x))
     n_rows = end - begin
     before = aligned(pointer(products)) + start(steps, begin) * ahead.row_size
-    gathers = not is_uniform(steps)
-    gathered = np.empty(n_rows * n_inputs if gathers else 0, x.dtype)
+    gathered = np.empty(0 if is_uniform(steps) else n_rows * n_inputs, x.dtype)
     if reset_after:
         bias = biases(pointer(packed), n_inputs, n_units)
         prefill_bias_of_hn(before, ahead.row_size, n_rows, bias, n_units)
@@ -61,7 +60,6 @@ def multiply_inputs(
         1,
         pointer(x),
         pointer(gathered),
-        gathers,
         before,
         n_inputs,
         pointer(packed),

@@ -38,8 +38,9 @@ from fastgru.kernels.simd import (
     slack,
 )
 
+# Sums of ``TERMS`` rows that make a group, and its rows.
 BLOCKS = 16
-GROUP = BLOCKS * TERMS  # rows
+_GROUP = BLOCKS * TERMS
 # Bytes of a group's sums up to which they are kept: what a core's own cache holds.
 _LARGEST_KEPT = 2**20
 # How many times as long as a block's sums its rows of the tape have to be: both are
@@ -80,7 +81,7 @@ def row_of_sums(n_units, address):
 @shared
 def rows_of_part(n_rows):
     """Return how many rows are added up before the sums of others are added."""
-    return TERMS if n_rows <= GROUP else GROUP
+    return TERMS if n_rows <= _GROUP else _GROUP
 
 
 @thread_work
@@ -101,8 +102,8 @@ def add_up_parts(
     wide = lanes(table)
     candidate_begin, sums_row = row_of_sums(n_units, table)
     n_table_rows = n_products + n_units + 2
-    rows_at_once = rows_of_part(n_rows)
-    n_parts = (n_rows + rows_at_once - 1) // rows_at_once
+    n_part_rows = rows_of_part(n_rows)
+    n_parts = (n_rows + n_part_rows - 1) // n_part_rows
     wants_bias = gradient.size > 3 * n_units * (n_inputs + n_units)
     lost_array = np.empty(sums_row + slack(table), gradient.dtype)
     lost = aligned(pointer(lost_array))
@@ -122,7 +123,7 @@ def add_up_parts(
         total = table + row * sums_row
         for part in range(1, n_parts):
             sums_of_part = total + part * n_table_rows * sums_row
-            if n_rows <= GROUP:
+            if n_rows <= _GROUP:
                 add_row(total, sums_of_part, size)
             else:
                 fold_row(total, lost, sums_of_part, size, True)
@@ -147,7 +148,7 @@ def worth_keeping(
 ) -> bool:
     """Whether threads share the rows, too, and keep the sums of each part."""
     table = _table_size(input_size, hidden_size, itemsize)
-    if n_rows > GROUP:
+    if n_rows > _GROUP:
         return table * itemsize <= _LARGEST_KEPT
     block_of_tape = TERMS * (input_size + 5 * hidden_size)
     return n_rows > TERMS and table * _ROWS_PER_KEPT <= block_of_tape
@@ -167,7 +168,7 @@ def sums_size(
     Up to ``TERMS`` rows take none.
     """
     # Of each part; or of all; or of the running group, the totals, and what those lost.
-    n_tables = 1 if n_rows <= GROUP else 3
+    n_tables = 1 if n_rows <= _GROUP else 3
     if keeps_parts:
         n_tables = -(-n_rows // rows_of_part(n_rows))
     table = _table_size(input_size, hidden_size, itemsize)
