@@ -17,6 +17,7 @@ Map of this folder, bottom-up:
 - ``packing``           weights in the order in which the tiles read them
 - ``steps``             which row of an array belongs to (step, sequence)
 - ``sync``              threads that share the steps of a few sequences
+- ``tape_rows``         where the gates of (step, sequence) stand on a tape
 - ``gru_cell``          one step of both cells, forward and backward
 - ``one_hot``           inputs of which one feature is 1: rows of weights
 - ``input_products``    the products of the inputs, a few steps ahead

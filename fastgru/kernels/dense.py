@@ -23,6 +23,7 @@ from fastgru._jit import (
 from fastgru.kernels.activations import sigmoid, tanh
 from fastgru.kernels.packing import lanes_of, parts_of, put_panels
 from fastgru.kernels.products import (
+    ROWS_AHEAD,
     TERMS,
     begin_panel,
     copy_row,
@@ -237,10 +238,11 @@ def _backward_rows(
 
 @helper
 def _share_of_panel(
-    d_weight, d_bias, x, d_y, column, width, tile_begin, tile_end, work
+    d_weight, d_bias, x, d_y, column, width, tile_begin, tile_end, rows, work
 ):
     """Compute some tiles of one panel of W's gradient; the first brings the bias'.
 
+    rows : 0, 1, 2, ..., as ``pack_terms`` takes them
     work : sums of all inputs and of the bias, a copy of d_y's columns where these end
         within a register, and a panel of terms
     """
@@ -263,7 +265,7 @@ def _share_of_panel(
                 target = padded_terms + k * panel_row
                 copy_row(target, terms + k * n_outputs, n_columns)
             terms, terms_row = padded_terms, panel_row
-        pack_terms(panel, width, terms, terms_row, n_terms, bias_sum, 1, row > 0)
+        pack_terms(panel, width, terms, terms_row, rows, n_terms, bias_sum, 1, row > 0)
         sum_products(
             work,
             panel_row,
@@ -298,6 +300,7 @@ def _weight_gradient_share(
     sums = (n_inputs + 1) * TILE_VECTORS * lanes(address)
     size = sums + 2 * panel_size(x.shape[0], address) + slack(address)
     work = np.empty(size, x.dtype)
+    rows = np.arange(TERMS + ROWS_AHEAD)
     n_vectors, n_tiles = vectors_for(n_outputs, address), tiles_for(n_inputs)
     n_shares = panels_for(n_vectors) * n_tiles
     begin = part_start(n_shares, n_workers, worker)
@@ -317,6 +320,7 @@ def _weight_gradient_share(
             panel_start(n_vectors, panel + 1) - first,
             tile_begin,
             tile_end,
+            rows,
             aligned(pointer(work)),
         )
     keep_alive(work)

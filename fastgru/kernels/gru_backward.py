@@ -67,6 +67,7 @@ from fastgru.kernels.steps import (
     user_row,
 )
 from fastgru.kernels.sync import is_team, meet_after, place_of, share_of
+from fastgru.kernels.tape_rows import are_packed, gate_row
 from fastgru.kernels.weight_gradients import weight_gradient_share
 from fastgru.kernels.weight_sums import add_up_parts
 
@@ -149,12 +150,15 @@ def _back_together(
     steps,
     first,
     last,
+    begin,
+    end,
     reset_after,
     share,
     work,
 ):
     """Take sequences first to last - 1 back through all steps; work is scratch.
 
+    begin, end : the tape's block that they are of
     d_x, d_h_0, d_output, d_h_n, mask : ``Rows``; the others are addresses
     d_x is written on the way, while a step's gate gradients are in the cache, unless it
     has no rows; without rows of d_h_0, the last product is left out.
@@ -187,7 +191,7 @@ def _back_together(
             copy_row(d_state + b * padded, source, n_units)
     for t in range(steps.n_steps - 1, -1, -1):
         running = active(steps, t, first, last)
-        record = tape + (start(steps, t) + first) * tape_row
+        record = tape + gate_row(steps, begin, end, t, first) * tape_row
         previous = first
         if t > 0:
             previous += steps.batch + start(steps, t - 1)
@@ -316,6 +320,7 @@ def back_block(
     packed: Line,
     n_inputs: int,
     geometry: Indices,
+    blocks: Indices,
     begin: int,
     end: int,
     reset_after: int,
@@ -336,6 +341,8 @@ def back_block(
     size += together * padded_inputs + slack(pointer(tape))
     work = np.empty(size, tape.dtype)
     share = share_of(n_units, pointer(tape), pointer(team), member, n_members)
+    # Of several the tape's blocks are those that threads take.
+    first, last = (0, steps.batch) if are_packed(blocks) else (begin, end)
     n_parts = (end - begin + ROWS_TOGETHER - 1) // ROWS_TOGETHER
     for part in range(n_parts):
         _back_together(
@@ -354,6 +361,8 @@ def back_block(
             steps,
             begin + part_start(end - begin, n_parts, part),
             begin + part_start(end - begin, n_parts, part + 1),
+            first,
+            last,
             reset_after,
             share,
             pointer(work),
@@ -389,6 +398,7 @@ def gru_backward(
     packed,
     n_columns,
     geometry,
+    blocks,
     reset_after,
     sums,
 ):
@@ -406,6 +416,8 @@ def gru_backward(
     d_h_n : (B, H), or of 0 rows: zeros
     mask, packed and geometry : as in ``gru_forward``
     n_columns : numbers of a row of the inputs on the tape: I, or 1
+    blocks : bounds of the blocks whose gates stand together on the tape; see
+        ``tape_rows``
     sums : scratch of ``sums_size`` numbers
     """
     steps = read_steps(geometry)
@@ -413,27 +425,29 @@ def gru_backward(
     inputs, seen = inputs_of(tape, geometry, n_columns), seen_states(states, mask)
     is_on_the_way = _is_on_the_way(steps, n_inputs, d_h_0.shape[1], pointer(tape))
     on_the_way = d_x[: d_x.shape[0] if is_on_the_way else 0]
-    back_block(
-        tape,
-        on_the_way,
-        adds_d_x,
-        d_h_0,
-        states,
-        seen,
-        d_output,
-        column,
-        d_h_n,
-        mask,
-        packed,
-        n_inputs,
-        geometry,
-        0,
-        steps.batch,
-        reset_after,
-        geometry,
-        0,
-        1,
-    )
+    for block in range(blocks.size - 1):
+        back_block(
+            tape,
+            on_the_way,
+            adds_d_x,
+            d_h_0,
+            states,
+            seen,
+            d_output,
+            column,
+            d_h_n,
+            mask,
+            packed,
+            n_inputs,
+            geometry,
+            blocks,
+            blocks[block],
+            blocks[block + 1],
+            reset_after,
+            geometry,
+            0,
+            1,
+        )
     if d_x.shape[0] > on_the_way.shape[0]:
         input_gradient_block(
             d_x,
@@ -441,6 +455,7 @@ def gru_backward(
             tape,
             packed,
             geometry,
+            blocks,
             0,
             n_rows,
             d_h_0,
@@ -455,6 +470,7 @@ def gru_backward(
         n_columns,
         sums,
         geometry,
+        blocks,
         0,
         1,
         False,
@@ -462,7 +478,7 @@ def gru_backward(
         reset_after,
     )
     if is_one_hot(n_columns, n_inputs):
-        places, starts = sort_by_feature(inputs, n_inputs, n_rows)
+        places, starts = sort_by_feature(inputs, n_inputs, steps, blocks)
         one_hot_gradient_share(gradient, d_h_0.shape[1], tape, places, starts, 0, 1)
         add_up_bias(gradient, n_inputs, d_h_0.shape[1])
 
@@ -482,6 +498,7 @@ def gru_backward_parallel(
     packed,
     n_columns,
     geometry,
+    blocks,
     reset_after,
     sums,
     bounds,
@@ -490,7 +507,10 @@ def gru_backward_parallel(
     counts,
     patience,
 ):
-    """Do what ``gru_backward`` does, blocks or a team, then workers in parallel."""
+    """Do what ``gru_backward`` does, blocks or a team, then workers in parallel.
+
+    bounds : ``blocks``, if there are several, or any; see ``sync``
+    """
     steps = read_steps(geometry)
     n_inputs, n_rows = d_x.shape[1], start(steps, steps.n_steps)
     batch, n_units = steps.batch, d_h_0.shape[1]
@@ -519,6 +539,7 @@ def gru_backward_parallel(
                     packed,
                     n_inputs,
                     geometry,
+                    blocks,
                     begin,
                     end,
                     reset_after,
@@ -535,6 +556,7 @@ def gru_backward_parallel(
                 tape,
                 packed,
                 geometry,
+                blocks,
                 part_start(n_rows, n_workers, worker),
                 part_start(n_rows, n_workers, worker + 1),
                 d_h_0,
@@ -551,6 +573,7 @@ def gru_backward_parallel(
             n_columns,
             sums,
             geometry,
+            blocks,
             worker,
             n_workers,
             keeps_parts,
@@ -572,7 +595,7 @@ def gru_backward_parallel(
             )
     if is_one_hot(n_columns, n_inputs):
         inputs = inputs_of(tape, geometry, n_columns)
-        places, starts = sort_by_feature(inputs, n_inputs, n_rows)
+        places, starts = sort_by_feature(inputs, n_inputs, steps, blocks)
         for index in prange(n_workers):
             one_hot_gradient_share(
                 gradient,

@@ -1,8 +1,8 @@
 """The forward pass of one direction of one GRU layer for training: both cells.
 
 The same loop as in ``gru_inference``, which keeps a tape.  The tape has what backward
-needs: the gates of each packed row (see ``gru_cell``), the states, after B rows of
-initial states, and the inputs.
+needs: the gates of each row (see ``gru_cell`` and ``tape_rows``), the states, after B
+rows of initial states, and the inputs.
 """
 
 import numpy as np
@@ -66,6 +66,7 @@ from fastgru.kernels.steps import (
     user_number,
 )
 from fastgru.kernels.sync import meet_after, place_of, share_of
+from fastgru.kernels.tape_rows import gate_row
 
 # Units of all steps, 5 numbers of each, from which on a tape is fetched before it is
 # written, as no cache near a core holds so many until the next call.
@@ -99,6 +100,8 @@ def _train_together(
     steps,
     first,
     last,
+    begin,
+    end,
     reset_after,
     from_zeros,
     past_caches,
@@ -107,6 +110,7 @@ def _train_together(
 ):
     """Run sequences first to last - 1 through all steps and keep the tape.
 
+    begin, end : the tape's block that they are of
     output, h_n, x, h_0, mask : ``Rows``; the others are addresses
     """
     n_columns, n_units = x.size, h_n.size
@@ -167,7 +171,7 @@ def _train_together(
         row = start(steps, t) + first
         next_state = states + (steps.batch + row) * n_units
         next_seen = seen + (steps.batch + row) * n_units
-        record = tape + row * 4 * n_units
+        record = tape + gate_row(steps, begin, end, t, first) * 4 * n_units
         # Products with states of zeros are left out.
         n_seen = n_units if t > 0 or not from_zeros else 0
         if whole:
@@ -327,6 +331,8 @@ def record_block(
             steps,
             begin + part_start(end - begin, n_parts, part),
             begin + part_start(end - begin, n_parts, part + 1),
+            begin,
+            end,
             reset_after,
             from_zeros,
             past_caches,
@@ -357,9 +363,9 @@ def gru_forward(
 
     Parameters
     ----------
-    tape : (N * 4H + lanes + N * columns of x,), written: per packed row [hn r z n],
-        then, behind room for a vector's end, x in packed rows, so that the caller may
-        change x
+    tape : (N * 4H + lanes + N * columns of x,), written: per row [hn r z n], in the
+        order of ``tape_rows``, then, behind room for a vector's end, x in packed rows,
+        so that the caller may change x
     states : ((B + N) * H + lanes,), written: initial states in packed order, then each
         packed row's state; with a mask twice as many, behind them those times it
     mask : (B, H), what the recurrent products see h multiplied with; of 0 rows: none

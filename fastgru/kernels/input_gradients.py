@@ -11,7 +11,8 @@ from fastgru.kernels.gru_states import ROWS_TOGETHER
 from fastgru.kernels.packing import input_gradient_weights
 from fastgru.kernels.products import add_row, copy_row, fill, product, vectors_for
 from fastgru.kernels.simd import aligned, lanes, pointer, slack
-from fastgru.kernels.steps import read_steps, start, user_row
+from fastgru.kernels.steps import read_steps, user_row
+from fastgru.kernels.tape_rows import step_and_sequence
 
 
 @inline
@@ -25,9 +26,9 @@ def put_row(target, source, n, adds):
 
 @helper
 def _input_gradient_rows(
-    d_x, adds_d_x, tape, packed_array, steps, first_row, last_row, d_h_0, work
+    d_x, adds_d_x, tape, packed_array, steps, blocks, first_row, last_row, d_h_0, work
 ):
-    """Compute the gradient of x for some packed rows and put it where x stood."""
+    """Compute the gradient of x for some rows of gates and put it where x stood."""
     n_inputs, n_units = d_x.shape[1], d_h_0.shape[1]
     packed = pointer(packed_array)
     weights = input_gradient_weights(packed, n_inputs, n_units)
@@ -53,9 +54,7 @@ def _input_gradient_rows(
             3 * n_units,
         )
         for i in range(rows):
-            while row + i >= start(steps, t + 1):
-                t += 1
-            b = row + i - start(steps, t)
+            t, b = step_and_sequence(steps, blocks, row + i, t)
             target = pointer(d_x) + user_row(steps, t, b) * n_inputs
             put_row(target, products + i * padded, n_inputs, adds_d_x)
         row += rows
@@ -68,16 +67,17 @@ def input_gradient_block(
     tape: Line,
     packed: Line,
     geometry: Indices,
+    blocks: Indices,
     first_row: int,
     last_row: int,
     d_h_0: Table,
 ):
-    """Compute the gradient of x for packed rows first_row to last_row - 1."""
+    """Compute the gradient of x for the tape's rows first_row to last_row - 1."""
     steps = read_steps(geometry)
     wide = lanes(pointer(tape))
     padded = vectors_for(d_x.shape[1], pointer(tape)) * wide
     rows = min(ROWS_TOGETHER, last_row - first_row)
     work = np.empty((rows + 1) * padded + slack(pointer(tape)), tape.dtype)
     _input_gradient_rows(
-        d_x, adds_d_x, tape, packed, steps, first_row, last_row, d_h_0, work
+        d_x, adds_d_x, tape, packed, steps, blocks, first_row, last_row, d_h_0, work
     )

@@ -20,6 +20,8 @@ from fastgru.kernels.products import (
     vectors_for,
 )
 from fastgru.kernels.simd import keep_alive, lanes, load, pointer, store
+from fastgru.kernels.steps import start
+from fastgru.kernels.tape_rows import write_gate_rows
 
 
 @inline
@@ -74,8 +76,11 @@ def _add_columns(target, bias, packed, n_inputs, feature, n_vectors, begin, end)
 
 
 @helper
-def sort_by_feature(inputs, n_inputs, n_rows):
-    """Return the packed rows feature by feature, and where each feature's begin."""
+def sort_by_feature(inputs, n_inputs, steps, blocks):
+    """Return the tape's rows feature by feature, and where each feature's begin."""
+    n_rows = start(steps, steps.n_steps)
+    rows = np.empty(n_rows, np.int64)
+    write_gate_rows(rows, steps, blocks, 0, n_rows)
     starts = np.zeros(n_inputs + 1, np.int64)
     for row in range(n_rows):
         starts[np.int64(inputs[row]) + 1] += 1
@@ -84,7 +89,7 @@ def sort_by_feature(inputs, n_inputs, n_rows):
     after, places = starts.copy(), np.empty(n_rows, np.int64)
     for row in range(n_rows):
         feature = np.int64(inputs[row])
-        places[after[feature]] = row
+        places[after[feature]] = rows[row]
         after[feature] += 1
     return places, starts
 

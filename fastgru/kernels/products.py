@@ -10,7 +10,7 @@ up to three registers, as equal as possible; a panel holds its rows one after th
 
 from typing import Any, NamedTuple
 
-from fastgru._jit import compiled_once, helper, inline
+from fastgru._jit import Indices, compiled_once, helper, inline
 from fastgru.kernels.simd import (
     REGISTERS,
     TILE_ROWS,
@@ -48,6 +48,8 @@ TILE_DISTANCE = (TERMS + 4) * TILE_ROWS
 TERMS_OF_BIAS = 16
 # Registers of weights, of 6 MiB, that caches still hold when the next step needs them.
 _LARGE = 6 * 2**20 // REGISTERS.size
+# Rows that ``pack_terms`` fetches ahead.
+ROWS_AHEAD = 12
 
 
 @inline
@@ -341,15 +343,17 @@ def pack_terms(
     width: int,
     b,
     b_row: int,
+    rows: Indices,
     n_terms: int,
     bias_sum,
     sums_bias: int,
     adds: int,
 ):
-    """Copy a few columns of b to contiguous rows, adding each column up on the way.
+    """Copy a few columns of rows of b side by side, adding each column up on the way.
 
     Columns are added up ``TERMS_OF_BIAS`` at a time from zero, then those sums, which
     with ``sums_bias`` are written to bias_sum or, with ``adds``, added to it.
+    rows : numbers of the rows, and of ``ROWS_AHEAD`` more, that need not exist
     """
     wide = lanes(panel)
     if width == 3:
@@ -357,11 +361,11 @@ def pack_terms(
         for begin in range(0, n_terms, TERMS_OF_BIAS):
             part_0 = part_1 = part_2 = zero(panel)
             for k in range(begin, min(begin + TERMS_OF_BIAS, n_terms)):
-                row, place = b + k * b_row, panel + k * 3 * wide
+                row, place = b + rows[k] * b_row, panel + k * 3 * wide
                 # Rows stand too far apart for the CPU to foresee the next; 3 registers
                 # can touch 4 cache lines.
                 for v in range(4):
-                    prefetch(row + 12 * b_row + v * wide)
+                    prefetch(b + rows[k + ROWS_AHEAD] * b_row + v * wide)
                 v_0, v_1, v_2 = load(row), load(row + wide), load(row + 2 * wide)
                 store(place, v_0)
                 store(place + wide, v_1)
@@ -382,7 +386,7 @@ def pack_terms(
         for begin in range(0, n_terms, TERMS_OF_BIAS):
             part = zero(panel)
             for k in range(begin, min(begin + TERMS_OF_BIAS, n_terms)):
-                value = load(b + k * b_row + v * wide)
+                value = load(b + rows[k] * b_row + v * wide)
                 store(panel + (k * width + v) * wide, value)
                 part = part + value
             total = total + part

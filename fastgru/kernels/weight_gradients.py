@@ -10,6 +10,7 @@ import numpy as np
 from fastgru._jit import Indices, Line, helper, inline, thread_work
 from fastgru.kernels.one_hot import is_one_hot
 from fastgru.kernels.products import (
+    ROWS_AHEAD,
     TERMS,
     TILE_DISTANCE,
     begin_panel,
@@ -35,6 +36,7 @@ from fastgru.kernels.simd import (
     slack,
 )
 from fastgru.kernels.steps import is_uniform, read_steps, start
+from fastgru.kernels.tape_rows import write_gate_rows
 from fastgru.kernels.weight_sums import (
     BLOCKS,
     copy_columns,
@@ -118,6 +120,7 @@ def _share_of_product(
     column,
     n_columns,
     n_units,
+    rows,
     n_terms,
     n_zeros,
     share_begin,
@@ -141,6 +144,7 @@ def _share_of_product(
     numbers behind the sums, and twice that far what rounding cut off of them.  After
     the last block the numbers are copied to where they belong.  With ``keeps_parts``
     neither is done: sums are those of a part, whose blocks ``block`` counts.
+    rows : those of the tape, and some more; see ``pack_terms``
     n_zeros : first terms whose numbers of a are zeros, which are left out
     """
     wide = lanes(panel)
@@ -182,6 +186,7 @@ def _share_of_product(
             width,
             tape + column + begin,
             4 * n_units,
+            rows,
             n_terms,
             bias_place,
             has_bias,
@@ -230,6 +235,7 @@ def _sum_over_rows(
     n_columns,
     sums_array,
     steps,
+    blocks,
     n_rows,
     first_row,
     last_row,
@@ -238,6 +244,7 @@ def _sum_over_rows(
     keeps_parts,
     from_zeros,
     reset_after,
+    rows,
     work,
 ):
     """Sum over some rows for shares begin to end - 1, as ``_count_shares`` counts them.
@@ -248,8 +255,8 @@ def _sum_over_rows(
         cut off of those, if there are blocks enough, or for each further part
     keeps_parts : whether the rows are those of one part, whose sums are only kept
     from_zeros : whether the first states are zeros
-    work : scratch of this worker: a panel of terms, the sums of one, columns packed,
-        and previous states gathered when lengths differ
+    rows : (TERMS + ROWS_AHEAD,) int64, scratch, as is work: a panel of terms, the sums
+        of one, columns packed, and rows gathered that do not stand together
     """
     d_weight_ih = pointer(gradient)
     d_weight_hh = d_weight_ih + 3 * n_units * n_inputs
@@ -280,7 +287,7 @@ def _sum_over_rows(
     for row in range(first_row, last_row, TERMS):
         n_terms, block = min(TERMS, last_row - row), (row - first_row) // TERMS
         n_zeros = max(0, min(n_terms, n_first - row))
-        record = tape + row * 4 * n_units
+        write_gate_rows(rows, steps, blocks, row, n_terms + ROWS_AHEAD)
         if begin < input_share:
             _share_of_product(
                 d_weight_ih,
@@ -291,10 +298,11 @@ def _sum_over_rows(
                 pointer(inputs) + row * n_products,
                 n_products,
                 n_products,
-                record,
+                tape,
                 n_units,
                 3 * n_units,
                 n_units,
+                rows,
                 n_terms,
                 0,
                 begin,
@@ -323,10 +331,11 @@ def _sum_over_rows(
                 previous,
                 n_units,
                 n_units,
-                record,
+                tape,
                 column,
                 n_columns,
                 n_units,
+                rows,
                 n_terms,
                 n_zeros,
                 max(0, begin - input_share),
@@ -340,19 +349,24 @@ def _sum_over_rows(
                 keeps_parts,
             )
         if end > both_shares:
+            # r * h, which the tape kept.
+            for k in range(n_terms):
+                source = tape + rows[k] * 4 * n_units
+                copy_row(gathered + k * n_units, source, n_units)
             _share_of_product(
                 d_weight_hh,
                 d_bias_hh,
                 wants_bias,
                 recurrent_sums + candidate_begin,
                 sums_row,
-                record,
-                4 * n_units,
+                gathered,
                 n_units,
-                record,
+                n_units,
+                tape,
                 3 * n_units,
                 n_candidate,
                 n_units,
+                rows,
                 n_terms,
                 n_zeros,
                 max(0, begin - both_shares),
@@ -378,6 +392,7 @@ def weight_gradient_share(
     n_columns: int,
     sums: Line,
     geometry: Indices,
+    blocks: Indices,
     worker: int,
     n_workers: int,
     keeps_parts: int,
@@ -392,21 +407,22 @@ def weight_gradient_share(
     """
     steps = read_steps(geometry)
     n_rows = start(steps, steps.n_steps)
-    gathered = 0 if is_uniform(steps) else TERMS * n_units
+    gathered = 0 if is_uniform(steps) and reset_after else TERMS * n_units
     panels = panel_size(n_rows, pointer(tape))
     n_products = 0 if is_one_hot(n_columns, n_inputs) else n_inputs
     panels += _panel_sums_size(n_products, n_units, pointer(tape))
     panels += _columns_size(n_products, n_units, n_rows, pointer(tape))
     size = panels + gathered + slack(pointer(tape))
     work = np.empty(size, tape.dtype)
+    rows = np.empty(TERMS + ROWS_AHEAD, np.int64)
     _, _, n_shares = _count_shares(n_products, n_units, reset_after, pointer(tape))
     rows_at_once = rows_of_part(n_rows) if keeps_parts else n_rows
     begin = part_start(n_rows * n_shares, n_workers, worker)
     end = part_start(n_rows * n_shares, n_workers, worker + 1)
     for first_row in range(0, n_rows, rows_at_once):
-        rows = min(rows_at_once, n_rows - first_row)
-        share_begin = _share_at(begin - first_row * n_shares, rows, n_shares)
-        share_end = _share_at(end - first_row * n_shares, rows, n_shares)
+        n_own = min(rows_at_once, n_rows - first_row)
+        share_begin = _share_at(begin - first_row * n_shares, n_own, n_shares)
+        share_end = _share_at(end - first_row * n_shares, n_own, n_shares)
         if share_begin < share_end:
             _sum_over_rows(
                 gradient,
@@ -418,13 +434,15 @@ def weight_gradient_share(
                 n_columns,
                 sums,
                 steps,
+                blocks,
                 n_rows,
                 first_row,
-                first_row + rows,
+                first_row + n_own,
                 share_begin,
                 share_end,
                 keeps_parts,
                 from_zeros,
                 reset_after,
+                rows,
                 work,
             )

@@ -77,7 +77,8 @@ class Tape:
     """What a forward pass keeps for the backward pass."""
 
     geometry: Geometry
-    # (n_rows * 4H + slack + n_rows * I,), packed rows of [hn r z n], then inputs
+    blocks: np.ndarray  # bounds of sequences whose gates stand together
+    # (n_rows * 4H + slack + n_rows * I,), rows of [hn r z n], then packed inputs
     gates: np.ndarray
     # ((batch + n_rows) * H + slack,), initial states, then packed rows; with a mask
     # twice as many, the second half times it
@@ -223,6 +224,7 @@ class Recurrence:
         n_gates = n_rows * (4 * n_units + n_columns) + slack
         tape = Tape(
             geometry,
+            geometry.bounds(1),
             _buffers.empty((n_gates,), self.dtype),
             _buffers.empty((n_states if mask is None else 2 * n_states,), self.dtype),
             self._nothing if mask is None else mask,
@@ -257,6 +259,8 @@ class Recurrence:
             if bounds.size == 2:
                 gru_forward(*arguments)
             else:
+                if geometry.is_equal and not is_team(bounds):
+                    tape.blocks = bounds
                 gru_forward_parallel(*arguments, bounds, counts, plan.patience)
                 self._sharing.report(plan, bounds, counts)
         return tape
@@ -314,6 +318,7 @@ class Recurrence:
             self._packed,
             tape.n_columns,
             geometry.table,
+            tape.blocks,
             self.reset_after,
         )
         plan = self._sharing.plan(geometry, n_threads, training=True)
@@ -325,7 +330,7 @@ class Recurrence:
             if granted == 1:
                 gru_backward(*arguments, sums)
                 return
-            bounds, counts = self._sharing.split(geometry, plan, granted)
+            bounds, counts = self._sharing.split(geometry, plan, granted, tape.blocks)
             gru_backward_parallel(
                 *arguments,
                 sums,

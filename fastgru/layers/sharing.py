@@ -126,14 +126,21 @@ class Sharing:
         return n_members if n_members > 1 else 0
 
     def split(
-        self, geometry: Geometry, plan: Plan, granted: int
+        self,
+        geometry: Geometry,
+        plan: Plan,
+        granted: int,
+        blocks: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return bounds of the threads' blocks of sequences, and what they count in.
 
         A team shares the units of all of them instead; its bounds are zeros.
 
         granted : how many threads there are, those of the plan or 1
+        blocks : bounds of the blocks of a tape, which several are for a thread each
         """
+        if blocks is not None and blocks.size > 2:
+            return blocks, counts_of_blocks(blocks.size - 1)
         if plan.n_members > 0 and granted > 1 and self._team_trials.wanted():
             bounds = np.zeros(plan.n_members + 1, np.int64)
             return bounds, np.zeros(TEAM_SIZE, np.int64)

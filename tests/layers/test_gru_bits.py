@@ -254,7 +254,7 @@ def test_three_threads_give_the_bits_of_one():
     code = """
         import itertools
         import numpy as np
-        from cases import STACKS, make_case, num_threads, run_layer
+        from cases import STACKS, make_case, named_gradients, num_threads, run_layer
 
         n_compared = 0
         kinds = [{}, STACKS["dropout"]]
@@ -273,12 +273,23 @@ def test_three_threads_give_the_bits_of_one():
                     same = array.tobytes() == expected[name].tobytes()
                     assert same, f"{name} on {n} threads of {case}, {in_teams=}"
                     n_compared += 1
+            for there, back in itertools.permutations((1, 2, 3), 2):
+                with num_threads(there):
+                    pullback = case.gru.vjp(
+                        case.x, case.h_0, case.lengths, **case.options
+                    )[2]
+                with num_threads(back):
+                    gradients = pullback(case.d_output, case.d_h_n)
+                for name, array in named_gradients(gradients, case).items():
+                    same = array.tobytes() == expected[name].tobytes()
+                    assert same, f"{name} of {case}, {there} threads, then {back}"
+                    n_compared += 1
         print(n_compared)
     """
     folders = PACKAGE.parent, Path(__file__).parents[1]
     path = os.pathsep.join(map(str, folders))
     printed = run_python(code, PYTHONPATH=path, NUMBA_NUM_THREADS="3")
-    assert int(printed) > 500
+    assert int(printed) > 1000
 
 
 @pytest.mark.usefixtures("two_threads")
