@@ -40,6 +40,7 @@ from fastgru.kernels.tape_rows import write_gate_rows
 from fastgru.kernels.weight_sums import (
     BLOCKS,
     copy_columns,
+    first_rows,
     place_of_column,
     row_of_sums,
     rows_of_part,
@@ -403,7 +404,8 @@ def weight_gradient_share(
 
     Each worker gets as much of the rows times the tiles of the results as any other:
     some of the tiles, or with ``keeps_parts`` all those of some parts and some of the
-    first and the last; then sums are only kept, for ``add_up_parts``.
+    first and the last; then sums are only kept, for ``add_up_parts``, the first
+    worker's as one.
     """
     steps = read_steps(geometry)
     n_rows = start(steps, steps.n_steps)
@@ -416,11 +418,12 @@ def weight_gradient_share(
     work = np.empty(size, tape.dtype)
     rows = np.empty(TERMS + ROWS_AHEAD, np.int64)
     _, _, n_shares = _count_shares(n_products, n_units, reset_after, pointer(tape))
-    rows_at_once = rows_of_part(n_rows) if keeps_parts else n_rows
     begin = part_start(n_rows * n_shares, n_workers, worker)
     end = part_start(n_rows * n_shares, n_workers, worker + 1)
-    for first_row in range(0, n_rows, rows_at_once):
-        n_own = min(rows_at_once, n_rows - first_row)
+    first_row, n_own = 0, n_rows
+    if keeps_parts:
+        n_own = min(first_rows(n_rows, n_workers), n_rows)
+    while first_row < n_rows:
         share_begin = _share_at(begin - first_row * n_shares, n_own, n_shares)
         share_end = _share_at(end - first_row * n_shares, n_own, n_shares)
         if share_begin < share_end:
@@ -446,3 +449,5 @@ def weight_gradient_share(
                 rows,
                 work,
             )
+        first_row += n_own
+        n_own = min(rows_of_part(n_rows), n_rows - first_row)

@@ -6,7 +6,8 @@ what rounding cuts off.
 
 Where the weights are few, threads share the rows as well as the results, cut into
 parts: the blocks of a single group, or the groups.  The parts' sums are kept until all
-are there and added up in the same order as ever.
+are there and added up in the same order as ever; the first blocks need not be kept,
+where one thread has them all.
 
 A row of sums holds what belongs to one row of a weight, or to a bias, in the order of
 the tape's columns; rows of the input's weight come first and then its bias, likewise
@@ -84,6 +85,14 @@ def rows_of_part(n_rows):
     return TERMS if n_rows <= _GROUP else _GROUP
 
 
+@shared
+def first_rows(n_rows, n_workers):
+    """Return how many rows the first worker adds up without keeping their parts."""
+    if n_rows > _GROUP:
+        return _GROUP  # one part: totals of groups are compensated
+    return max(1, n_rows // n_workers // TERMS) * TERMS
+
+
 @thread_work
 def add_up_parts(
     gradient: Line,
@@ -104,6 +113,7 @@ def add_up_parts(
     n_table_rows = n_products + n_units + 2
     n_part_rows = rows_of_part(n_rows)
     n_parts = (n_rows + n_part_rows - 1) // n_part_rows
+    n_added = first_rows(n_rows, n_workers) // n_part_rows
     wants_bias = gradient.size > 3 * n_units * (n_inputs + n_units)
     lost_array = np.empty(sums_row + slack(table), gradient.dtype)
     lost = aligned(pointer(lost_array))
@@ -121,7 +131,7 @@ def add_up_parts(
             size = vectors_for(3 * n_units, table) * wide
         fill(lost, 0.0, size)
         total = table + row * sums_row
-        for part in range(1, n_parts):
+        for part in range(n_added, n_parts):
             sums_of_part = total + part * n_table_rows * sums_row
             if n_rows <= _GROUP:
                 add_row(total, sums_of_part, size)
