@@ -25,6 +25,7 @@ from fastgru.kernels.packing import lanes_of, parts_of, put_panels
 from fastgru.kernels.products import (
     ROWS_AHEAD,
     TERMS,
+    add_row,
     begin_panel,
     copy_row,
     fill,
@@ -243,15 +244,16 @@ def _share_of_panel(
     """Compute some tiles of one panel of W's gradient; the first brings the bias'.
 
     rows : 0, 1, 2, ..., as ``pack_terms`` takes them
-    work : sums of all inputs and of the bias, a copy of d_y's columns where these end
-        within a register, and a panel of terms
+    work : sums of all inputs, of the bias and of a block's columns, a copy of d_y's
+        columns where these end within a register, and a panel of terms
     """
     n_rows, n_inputs = x.shape
     n_outputs = d_y.shape[1]
     panel_row = width * lanes(work)
     n_columns = min(panel_row, n_outputs - column)
     bias_sum = work + n_inputs * panel_row
-    padded_terms = bias_sum + panel_row
+    column_sums = bias_sum + panel_row
+    padded_terms = column_sums + panel_row
     panel = begin_panel(padded_terms + panel_size(n_rows, work))
     if n_rows == 0:
         fill(work, 0.0, (n_inputs + 1) * panel_row)
@@ -265,7 +267,11 @@ def _share_of_panel(
                 target = padded_terms + k * panel_row
                 copy_row(target, terms + k * n_outputs, n_columns)
             terms, terms_row = padded_terms, panel_row
-        pack_terms(panel, width, terms, terms_row, rows, n_terms, bias_sum, 1, row > 0)
+        pack_terms(panel, width, terms, terms_row, rows, n_terms, column_sums)
+        if row == 0:
+            copy_row(bias_sum, column_sums, panel_row)
+        else:
+            add_row(bias_sum, column_sums, panel_row)
         sum_products(
             work,
             panel_row,
@@ -297,7 +303,7 @@ def _weight_gradient_share(
     """Compute one worker's tiles, counted panel after panel, of the gradient of W."""
     n_inputs, n_outputs = d_weight.shape
     address = pointer(x)
-    sums = (n_inputs + 1) * TILE_VECTORS * lanes(address)
+    sums = (n_inputs + 2) * TILE_VECTORS * lanes(address)
     size = sums + 2 * panel_size(x.shape[0], address) + slack(address)
     work = np.empty(size, x.dtype)
     rows = np.arange(TERMS + ROWS_AHEAD)

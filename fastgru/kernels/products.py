@@ -339,20 +339,11 @@ def fill(target, value, n):
 
 @compiled_once
 def pack_terms(
-    panel,
-    width: int,
-    b,
-    b_row: int,
-    rows: Indices,
-    n_terms: int,
-    bias_sum,
-    sums_bias: int,
-    adds: int,
+    panel, width: int, b, b_row: int, rows: Indices, n_terms: int, column_sums
 ):
     """Copy a few columns of rows of b side by side, adding each column up on the way.
 
-    Columns are added up ``TERMS_OF_BIAS`` at a time from zero, then those sums, which
-    with ``sums_bias`` are written to bias_sum or, with ``adds``, added to it.
+    Columns are added up ``TERMS_OF_BIAS`` at a time from zero, then those sums.
     rows : numbers of the rows, and of ``ROWS_AHEAD`` more, that need not exist
     """
     wide = lanes(panel)
@@ -372,28 +363,34 @@ def pack_terms(
                 store(place + 2 * wide, v_2)
                 part_0, part_1, part_2 = part_0 + v_0, part_1 + v_1, part_2 + v_2
             sum_0, sum_1, sum_2 = sum_0 + part_0, sum_1 + part_1, sum_2 + part_2
-        if sums_bias:
-            if adds:
-                sum_0 = load(bias_sum) + sum_0
-                sum_1 = load(bias_sum + wide) + sum_1
-                sum_2 = load(bias_sum + 2 * wide) + sum_2
-            store(bias_sum, sum_0)
-            store(bias_sum + wide, sum_1)
-            store(bias_sum + 2 * wide, sum_2)
-        return
-    for v in range(width):
+        store(column_sums, sum_0)
+        store(column_sums + wide, sum_1)
+        store(column_sums + 2 * wide, sum_2)
+    elif width == 2:
+        sum_0 = sum_1 = zero(panel)
+        for begin in range(0, n_terms, TERMS_OF_BIAS):
+            part_0 = part_1 = zero(panel)
+            for k in range(begin, min(begin + TERMS_OF_BIAS, n_terms)):
+                row, place = b + rows[k] * b_row, panel + k * 2 * wide
+                for v in range(3):
+                    prefetch(b + rows[k + ROWS_AHEAD] * b_row + v * wide)
+                v_0, v_1 = load(row), load(row + wide)
+                store(place, v_0)
+                store(place + wide, v_1)
+                part_0, part_1 = part_0 + v_0, part_1 + v_1
+            sum_0, sum_1 = sum_0 + part_0, sum_1 + part_1
+        store(column_sums, sum_0)
+        store(column_sums + wide, sum_1)
+    else:
         total = zero(panel)
         for begin in range(0, n_terms, TERMS_OF_BIAS):
             part = zero(panel)
             for k in range(begin, min(begin + TERMS_OF_BIAS, n_terms)):
-                value = load(b + rows[k] * b_row + v * wide)
-                store(panel + (k * width + v) * wide, value)
+                value = load(b + rows[k] * b_row)
+                store(panel + k * wide, value)
                 part = part + value
             total = total + part
-        if sums_bias:
-            if adds:
-                total = load(bias_sum + v * wide) + total
-            store(bias_sum + v * wide, total)
+        store(column_sums, total)
 
 
 @inline

@@ -9,12 +9,13 @@ parts: the blocks of a single group, or the groups.  The parts' sums are kept un
 are there and added up in the same order as ever; the first blocks need not be kept,
 where one thread has them all.
 
-A row of sums holds what belongs to one row of a weight, or to a bias, in the order of
-the tape's columns; rows of the input's weight come first and then its bias, likewise
-those of the recurrent weight.
+A row of sums holds what belongs to one row of a weight, or to a bias; rows of the
+input's weight come first and then its bias, likewise those of the recurrent weight.
+Groups of the tape's columns have their place in it.
 """
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -47,6 +48,8 @@ _LARGEST_KEPT = 2**20
 # How many times as long as a block's sums its rows of the tape have to be: both are
 # read by another core than wrote them.
 _ROWS_PER_KEPT = 2
+# Groups of columns, of which each may be multiplied with inputs, states or both.
+COLUMN_GROUPS = 3
 
 
 @inline
@@ -79,6 +82,46 @@ def row_of_sums(n_units, address):
     return candidate_begin, candidate_begin + vectors_for(n_units, address) * wide
 
 
+class Columns(NamedTuple):
+    """Columns of the tape that are multiplied with the same numbers."""
+
+    first: int
+    n: int  # 0: there is no such group
+    place: int  # in a row of sums
+    with_inputs: bool
+    with_states: bool
+    with_reset: bool  # with r * h, then, and not with h
+
+
+@inline
+def columns_of_group(group, n_units, reset_after, address):
+    """Return one of ``COLUMN_GROUPS`` groups of columns of the tape.
+
+    A tape row holds [n'r r' z' n'], or without ``reset_after`` [rh r' z' n'].  r' and
+    z' are multiplied with inputs and states, n' with inputs and, if anything, rh.
+    """
+    candidate, _ = row_of_sums(n_units, address)
+    if n_units % lanes(address) == 0:
+        if group == 0:
+            return Columns(n_units, 2 * n_units, 0, True, True, False)
+        if group == 1:
+            with_reset = not reset_after
+            return Columns(
+                3 * n_units, n_units, candidate, True, with_reset, with_reset
+            )
+        n = n_units if reset_after else 0
+        return Columns(0, n, candidate, False, True, False)
+    # Two groups would end within a register, and take one more than one of them does.
+    if group == 0:
+        return Columns(n_units, 3 * n_units, 0, True, False, False)
+    if reset_after:
+        n = 3 * n_units if group == 1 else 0
+        return Columns(0, n, 0, False, True, False)
+    if group == 1:
+        return Columns(n_units, 2 * n_units, 0, False, True, False)
+    return Columns(3 * n_units, n_units, candidate, False, True, True)
+
+
 @shared
 def rows_of_part(n_rows):
     """Return how many rows are added up before the sums of others are added."""
@@ -109,7 +152,7 @@ def add_up_parts(
     n_products = 0 if is_one_hot(n_columns, n_inputs) else n_inputs
     table = aligned(pointer(sums))
     wide = lanes(table)
-    candidate_begin, sums_row = row_of_sums(n_units, table)
+    _, sums_row = row_of_sums(n_units, table)
     n_table_rows = n_products + n_units + 2
     n_part_rows = rows_of_part(n_rows)
     n_parts = (n_rows + n_part_rows - 1) // n_part_rows
@@ -141,14 +184,11 @@ def add_up_parts(
         if is_bias:
             place = n_inputs + n_units + (0 if is_input else 1)
         target = pointer(gradient) + place * 3 * n_units
-        if is_input:
-            copy_columns(target, total, n_units, 4 * n_units, n_units)
-        elif reset_after:
-            copy_columns(target, total, 0, 3 * n_units, n_units)
-        else:
-            copy_columns(target, total, n_units, 3 * n_units, n_units)
-            candidate = total + candidate_begin
-            copy_columns(target, candidate, 3 * n_units, 4 * n_units, n_units)
+        for group in range(COLUMN_GROUPS):
+            columns = columns_of_group(group, n_units, reset_after, table)
+            if columns.with_inputs if is_input else columns.with_states:
+                source, end = total + columns.place, columns.first + columns.n
+                copy_columns(target, source, columns.first, end, n_units)
     keep_alive(lost_array)
 
 
