@@ -25,6 +25,7 @@ from fastgru._jit._float_mode import KernelCompiler
 from fastgru._jit._forks import let_forks_wait_for_compilation
 from fastgru._jit._helpers import HELPER_OPTIONS, Helper, HelperCompiler
 from fastgru._jit._once import (
+    IndexPointer,
     Indices,
     Line,
     Table,
@@ -35,6 +36,7 @@ from fastgru._jit._once import (
 from fastgru._jit._options import OPTIONS
 
 __all__ = [
+    "IndexPointer",
     "Indices",
     "Line",
     "Table",

@@ -29,11 +29,15 @@ class Indices:
     """Annotates such a parameter: a 1-D array of int64."""
 
 
+class IndexPointer:
+    """Annotates such a parameter: a pointer to int64."""
+
+
 def compiled_once(function: Callable) -> Any:
     """Compile a large helper once per float type; kernels call it through its symbol.
 
     It returns nothing.  Annotations tell the types of its parameters: ``int`` (a flag
-    too), ``Line``, ``Table``, ``Indices``, and none for a pointer.
+    too), ``Line``, ``Table``, ``Indices``, ``IndexPointer``, and none for a pointer.
     """
     return _CompiledOnce(function, in_usual_float_mode=False).make_caller()
 
@@ -99,6 +103,7 @@ class _CompiledOnce:
             Line: types.Array(dtype, 1, "C"),
             Table: types.Array(dtype, 2, "C"),
             Indices: types.Array(types.int64, 1, "C"),
+            IndexPointer: Pointer(types.int64),
             inspect.Parameter.empty: Pointer(dtype),
         }
         parameters = inspect.signature(self.function).parameters.values()

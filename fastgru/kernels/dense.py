@@ -243,7 +243,7 @@ def _share_of_panel(
 ):
     """Compute some tiles of one panel of W's gradient; the first brings the bias'.
 
-    rows : 0, 1, 2, ..., as ``pack_terms`` takes them
+    rows : address of 0, 1, 2, ..., as ``pack_terms`` takes them
     work : sums of all inputs, of the bias and of a block's columns, a copy of d_y's
         columns where these end within a register, and a panel of terms
     """
@@ -326,10 +326,11 @@ def _weight_gradient_share(
             panel_start(n_vectors, panel + 1) - first,
             tile_begin,
             tile_end,
-            rows,
+            pointer(rows),
             aligned(pointer(work)),
         )
     keep_alive(work)
+    keep_alive(rows)
 
 
 @kernel

@@ -67,7 +67,7 @@ from fastgru.kernels.steps import (
     user_row,
 )
 from fastgru.kernels.sync import is_team, meet_after, place_of, share_of
-from fastgru.kernels.tape_rows import are_packed, gate_row
+from fastgru.kernels.tape_rows import are_packed, gate_row, read_blocks
 from fastgru.kernels.weight_gradients import weight_gradient_share
 from fastgru.kernels.weight_sums import add_up_parts
 
@@ -320,7 +320,7 @@ def back_block(
     packed: Line,
     n_inputs: int,
     geometry: Indices,
-    blocks: Indices,
+    block_bounds: Indices,
     begin: int,
     end: int,
     reset_after: int,
@@ -341,8 +341,9 @@ def back_block(
     size += together * padded_inputs + slack(pointer(tape))
     work = np.empty(size, tape.dtype)
     share = share_of(n_units, pointer(tape), pointer(team), member, n_members)
-    # Of several the tape's blocks are those that threads take.
-    first, last = (0, steps.batch) if are_packed(blocks) else (begin, end)
+    # The tape's blocks, if there are several, are those that threads take.
+    has_one = are_packed(read_blocks(block_bounds))
+    first, last = (0, steps.batch) if has_one else (begin, end)
     n_parts = (end - begin + ROWS_TOGETHER - 1) // ROWS_TOGETHER
     for part in range(n_parts):
         _back_together(
@@ -398,7 +399,7 @@ def gru_backward(
     packed,
     n_columns,
     geometry,
-    blocks,
+    block_bounds,
     reset_after,
     sums,
 ):
@@ -416,8 +417,7 @@ def gru_backward(
     d_h_n : (B, H), or of 0 rows: zeros
     mask, packed and geometry : as in ``gru_forward``
     n_columns : numbers of a row of the inputs on the tape: I, or 1
-    blocks : bounds of the blocks whose gates stand together on the tape; see
-        ``tape_rows``
+    block_bounds : (blocks + 1,) int64, of the tape's blocks; see ``tape_rows``
     sums : scratch of ``sums_size`` numbers
     """
     steps = read_steps(geometry)
@@ -425,7 +425,7 @@ def gru_backward(
     inputs, seen = inputs_of(tape, geometry, n_columns), seen_states(states, mask)
     is_on_the_way = _is_on_the_way(steps, n_inputs, d_h_0.shape[1], pointer(tape))
     on_the_way = d_x[: d_x.shape[0] if is_on_the_way else 0]
-    for block in range(blocks.size - 1):
+    for block in range(block_bounds.size - 1):
         back_block(
             tape,
             on_the_way,
@@ -440,9 +440,9 @@ def gru_backward(
             packed,
             n_inputs,
             geometry,
-            blocks,
-            blocks[block],
-            blocks[block + 1],
+            block_bounds,
+            block_bounds[block],
+            block_bounds[block + 1],
             reset_after,
             geometry,
             0,
@@ -455,7 +455,7 @@ def gru_backward(
             tape,
             packed,
             geometry,
-            blocks,
+            block_bounds,
             0,
             n_rows,
             d_h_0,
@@ -470,7 +470,7 @@ def gru_backward(
         n_columns,
         sums,
         geometry,
-        blocks,
+        block_bounds,
         0,
         1,
         False,
@@ -478,7 +478,7 @@ def gru_backward(
         reset_after,
     )
     if is_one_hot(n_columns, n_inputs):
-        places, starts = sort_by_feature(inputs, n_inputs, steps, blocks)
+        places, starts = sort_by_feature(inputs, n_inputs, steps, block_bounds)
         one_hot_gradient_share(gradient, d_h_0.shape[1], tape, places, starts, 0, 1)
         add_up_bias(gradient, n_inputs, d_h_0.shape[1])
 
@@ -498,7 +498,7 @@ def gru_backward_parallel(
     packed,
     n_columns,
     geometry,
-    blocks,
+    block_bounds,
     reset_after,
     sums,
     bounds,
@@ -509,7 +509,7 @@ def gru_backward_parallel(
 ):
     """Do what ``gru_backward`` does, blocks or a team, then workers in parallel.
 
-    bounds : ``blocks``, if there are several, or any; see ``sync``
+    bounds : ``block_bounds``, if these are of several, or any; see ``sync``
     """
     steps = read_steps(geometry)
     n_inputs, n_rows = d_x.shape[1], start(steps, steps.n_steps)
@@ -539,7 +539,7 @@ def gru_backward_parallel(
                     packed,
                     n_inputs,
                     geometry,
-                    blocks,
+                    block_bounds,
                     begin,
                     end,
                     reset_after,
@@ -556,7 +556,7 @@ def gru_backward_parallel(
                 tape,
                 packed,
                 geometry,
-                blocks,
+                block_bounds,
                 part_start(n_rows, n_workers, worker),
                 part_start(n_rows, n_workers, worker + 1),
                 d_h_0,
@@ -573,7 +573,7 @@ def gru_backward_parallel(
             n_columns,
             sums,
             geometry,
-            blocks,
+            block_bounds,
             worker,
             n_workers,
             keeps_parts,
@@ -595,7 +595,7 @@ def gru_backward_parallel(
             )
     if is_one_hot(n_columns, n_inputs):
         inputs = inputs_of(tape, geometry, n_columns)
-        places, starts = sort_by_feature(inputs, n_inputs, steps, blocks)
+        places, starts = sort_by_feature(inputs, n_inputs, steps, block_bounds)
         for index in prange(n_workers):
             one_hot_gradient_share(
                 gradient,

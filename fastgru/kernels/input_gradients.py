@@ -12,7 +12,7 @@ from fastgru.kernels.packing import input_gradient_weights
 from fastgru.kernels.products import add_row, copy_row, fill, product, vectors_for
 from fastgru.kernels.simd import aligned, lanes, pointer, slack
 from fastgru.kernels.steps import read_steps, user_row
-from fastgru.kernels.tape_rows import step_and_sequence
+from fastgru.kernels.tape_rows import read_blocks, step_and_sequence
 
 
 @inline
@@ -67,7 +67,7 @@ def input_gradient_block(
     tape: Line,
     packed: Line,
     geometry: Indices,
-    blocks: Indices,
+    block_bounds: Indices,
     first_row: int,
     last_row: int,
     d_h_0: Table,
@@ -79,5 +79,14 @@ def input_gradient_block(
     rows = min(ROWS_TOGETHER, last_row - first_row)
     work = np.empty((rows + 1) * padded + slack(pointer(tape)), tape.dtype)
     _input_gradient_rows(
-        d_x, adds_d_x, tape, packed, steps, blocks, first_row, last_row, d_h_0, work
+        d_x,
+        adds_d_x,
+        tape,
+        packed,
+        steps,
+        read_blocks(block_bounds),
+        first_row,
+        last_row,
+        d_h_0,
+        work,
     )

@@ -10,7 +10,7 @@ up to three registers, as equal as possible; a panel holds its rows one after th
 
 from typing import Any, NamedTuple
 
-from fastgru._jit import Indices, compiled_once, helper, inline
+from fastgru._jit import IndexPointer, compiled_once, helper, inline
 from fastgru.kernels.simd import (
     REGISTERS,
     TILE_ROWS,
@@ -339,7 +339,7 @@ def fill(target, value, n):
 
 @compiled_once
 def pack_terms(
-    panel, width: int, b, b_row: int, rows: Indices, n_terms: int, column_sums
+    panel, width: int, b, b_row: int, rows: IndexPointer, n_terms: int, column_sums
 ):
     """Copy a few columns of rows of b side by side, adding each column up on the way.
 

@@ -255,6 +255,7 @@ class _PointerWrite(AbstractTemplate):
 
 
 @lower_builtin(operator.setitem, Pointer, types.intp, types.Float)
+@lower_builtin(operator.setitem, Pointer, types.intp, types.Integer)
 def _write(context, builder, sig, args):
     builder.store(args[2], builder.gep(args[0], [args[1]]))
     return context.get_dummy_value()

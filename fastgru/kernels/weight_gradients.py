@@ -37,12 +37,13 @@ from fastgru.kernels.simd import (
     TILE_ROWS,
     TILE_VECTORS,
     aligned,
+    keep_alive,
     lanes,
     pointer,
     slack,
 )
 from fastgru.kernels.steps import is_uniform, read_steps, start
-from fastgru.kernels.tape_rows import write_gate_rows
+from fastgru.kernels.tape_rows import read_blocks, write_gate_rows
 from fastgru.kernels.weight_sums import (
     BLOCKS,
     COLUMN_GROUPS,
@@ -234,13 +235,14 @@ def _add_products(
 @helper
 def _sum_over_rows(
     gradient,
+    has_bias,
     n_inputs,
     n_units,
-    tape_array,
+    tape,
     seen,
     inputs,
     n_columns,
-    sums_array,
+    sums,
     steps,
     blocks,
     n_rows,
@@ -256,35 +258,35 @@ def _sum_over_rows(
 ):
     """Sum over some rows for shares begin to end - 1, as ``_count_shares`` counts them.
 
+    gradient, tape, seen, inputs, sums, rows, work : addresses
     seen : previous states as the recurrent products saw them
     sums : scratch of all workers of ``sums_size`` numbers: (I + 1) + (H + 1) rows for
         the two weights and their biases; so many again for totals and for what rounding
         cut off of those, if there are blocks enough, or for each further part
     keeps_parts : whether the rows are those of one part, whose sums are only kept
     from_zeros : whether the first states are zeros
-    rows : (TERMS + ROWS_AHEAD,) int64, scratch, as is work: a panel of terms, the sums
-        of one, inputs and states packed, and rows gathered that do not stand together
+    rows : scratch, TERMS + ROWS_AHEAD numbers
+    work : scratch: a panel of terms, sums of its columns and of one panel, inputs and
+        states packed, and rows gathered that do not stand together
     """
-    address, tape = pointer(gradient), pointer(tape_array)
-    bias = address + 3 * n_units * (n_inputs + n_units)
-    has_bias = gradient.size > 3 * n_units * (n_inputs + n_units)
-    terms = begin_panel(aligned(pointer(work)))
+    bias = gradient + 3 * n_units * (n_inputs + n_units)
+    terms = begin_panel(aligned(work))
     wide = lanes(terms)
     # Rows of the input weights that are products here; see ``one_hot`` for the others.
     n_products = 0 if is_one_hot(n_columns, n_inputs) else n_inputs
-    column_sums = aligned(pointer(work)) + panel_size(n_rows, terms)
+    column_sums = aligned(work) + panel_size(n_rows, terms)
     panel_sums = column_sums + TILE_VECTORS * wide
     packed_inputs = panel_sums + _panel_sums_size(n_products, n_units, terms)
     packed_states = packed_inputs + _columns_size(n_products, n_rows, terms)
     gathered = packed_states + _columns_size(n_units, n_rows, terms)
     _, sums_row = row_of_sums(n_units, terms)
     distance = (n_products + n_units + 2) * sums_row
-    sums = aligned(pointer(sums_array))
+    sums = aligned(sums)
     if keeps_parts:
         sums = sums + first_row // rows_of_part(n_rows) * distance
-    input_side = _Side(address, bias, sums, n_products, has_bias)
+    input_side = _Side(gradient, bias, sums, n_products, has_bias)
     state_side = _Side(
-        address + 3 * n_units * n_inputs,
+        gradient + 3 * n_units * n_inputs,
         bias + 3 * n_units,
         sums + (n_products + 1) * sums_row,
         n_units,
@@ -302,8 +304,8 @@ def _sum_over_rows(
         block = _Block((row - first_row) // TERMS, n_blocks, distance, keeps_parts)
         write_gate_rows(rows, steps, blocks, row, n_terms + ROWS_AHEAD)
         packs = has_panels and n_terms >= _FEWEST_TERMS
-        x, x_k, x_tile = pointer(inputs) + row * n_products, n_products, 0
-        h, h_k, h_tile = pointer(seen) + row * n_units, n_units, 0
+        x, x_k, x_tile = inputs + row * n_products, n_products, 0
+        h, h_k, h_tile = seen + row * n_units, n_units, 0
         has_inputs, has_states = False, False
         first_share = 0
         for group in range(COLUMN_GROUPS):
@@ -329,9 +331,7 @@ def _sum_over_rows(
                 h, h_k, h_tile = gathered, n_units, 0
                 has_states = False
             elif n_state_tiles > 0 and not has_states and not is_uniform(steps):
-                t = _gather_previous(
-                    gathered, pointer(seen), steps, t, row, n_terms, n_units
-                )
+                t = _gather_previous(gathered, seen, steps, t, row, n_terms, n_units)
                 h = gathered
             if n_state_tiles > 0 and not has_states:
                 if packs:
@@ -401,7 +401,7 @@ def weight_gradient_share(
     n_columns: int,
     sums: Line,
     geometry: Indices,
-    blocks: Indices,
+    block_bounds: Indices,
     worker: int,
     n_workers: int,
     keeps_parts: int,
@@ -427,6 +427,8 @@ def weight_gradient_share(
     size = panels + gathered + slack(pointer(tape))
     work = np.empty(size, tape.dtype)
     rows = np.empty(TERMS + ROWS_AHEAD, np.int64)
+    has_bias = gradient.size > 3 * n_units * (n_inputs + n_units)
+    blocks = read_blocks(block_bounds)
     n_shares = _count_shares(n_products, n_units, reset_after, pointer(tape))
     begin = part_start(n_rows * n_shares, n_workers, worker)
     end = part_start(n_rows * n_shares, n_workers, worker + 1)
@@ -438,14 +440,15 @@ def weight_gradient_share(
         share_end = _share_at(end - first_row * n_shares, n_own, n_shares)
         if share_begin < share_end:
             _sum_over_rows(
-                gradient,
+                pointer(gradient),
+                has_bias,
                 n_inputs,
                 n_units,
-                tape,
-                seen,
-                inputs,
+                pointer(tape),
+                pointer(seen),
+                pointer(inputs),
                 n_columns,
-                sums,
+                pointer(sums),
                 steps,
                 blocks,
                 n_rows,
@@ -456,8 +459,10 @@ def weight_gradient_share(
                 keeps_parts,
                 from_zeros,
                 reset_after,
-                rows,
-                work,
+                pointer(rows),
+                pointer(work),
             )
         first_row += n_own
         n_own = min(rows_of_part(n_rows), n_rows - first_row)
+    keep_alive(rows)
+    keep_alive(work)

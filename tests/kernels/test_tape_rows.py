@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from fastgru._jit import kernel
+from fastgru.kernels.simd import pointer
 from fastgru.kernels.steps import read_steps
 from fastgru.kernels.tape_rows import (
     gate_row,
+    read_blocks,
     step_and_sequence,
     write_gate_rows,
 )
@@ -22,16 +24,17 @@ def read_row(geometry, begin, end, t, b):
 @kernel
 def read_rows(rows, geometry, blocks, first):
     """Write the rows of packed rows from the first on."""
-    write_gate_rows(rows, read_steps(geometry), blocks, first, rows.size)
+    write_gate_rows(
+        pointer(rows), read_steps(geometry), read_blocks(blocks), first, rows.size
+    )
 
 
 @kernel
 def read_places(places, geometry, blocks):
     """Write step and sequence of each row."""
-    steps = read_steps(geometry)
-    t = 0
+    steps, t = read_steps(geometry), 0
     for row in range(places.shape[0]):
-        t, b = step_and_sequence(steps, blocks, row, t)
+        t, b = step_and_sequence(steps, read_blocks(blocks), row, t)
         places[row, 0], places[row, 1] = t, b
 
 
