@@ -103,7 +103,7 @@ def _count_shares(n_products, n_units, reset_after, address):
     """Count the tiles of all results: panel after panel of each group of columns."""
     n_shares = 0
     for group in range(COLUMN_GROUPS):
-        columns = columns_of_group(group, n_units, reset_after, address)
+        columns = columns_of_group(group, n_products, n_units, reset_after, address)
         n_input_tiles, n_state_tiles = _count_tiles(columns, n_products, n_units)
         n_panels = panels_for(vectors_for(columns.n, address))
         n_shares += n_panels * (n_input_tiles + n_state_tiles)
@@ -309,7 +309,7 @@ def _sum_over_rows(
         has_inputs, has_states = False, False
         first_share = 0
         for group in range(COLUMN_GROUPS):
-            columns = columns_of_group(group, n_units, reset_after, terms)
+            columns = columns_of_group(group, n_products, n_units, reset_after, terms)
             n_input_tiles, n_state_tiles = _count_tiles(columns, n_products, n_units)
             n_tiles = n_input_tiles + n_state_tiles
             n_vectors = vectors_for(columns.n, terms)

@@ -50,6 +50,9 @@ _LARGEST_KEPT = 2**20
 _ROWS_PER_KEPT = 2
 # Groups of columns, of which each may be multiplied with inputs, states or both.
 COLUMN_GROUPS = 3
+# Registers, of 384 KiB, that inputs and states of ``TERMS`` rows may take where columns
+# are multiplied with both in turn: a core's own cache holds both, then, and the sums.
+_MOST_TOGETHER = 384 * 2**10 // REGISTERS.size
 
 
 @inline
@@ -94,14 +97,18 @@ class Columns(NamedTuple):
 
 
 @inline
-def columns_of_group(group, n_units, reset_after, address):
+def columns_of_group(group, n_products, n_units, reset_after, address):
     """Return one of ``COLUMN_GROUPS`` groups of columns of the tape.
 
     A tape row holds [n'r r' z' n'], or without ``reset_after`` [rh r' z' n'].  r' and
     z' are multiplied with inputs and states, n' with inputs and, if anything, rh.
+    n_products : numbers of a row of the inputs, or 0
     """
     candidate, _ = row_of_sums(n_units, address)
-    if n_units % lanes(address) == 0:
+    n_packed = (n_products + n_units) * TERMS
+    fits = n_packed <= _MOST_TOGETHER * lanes(address)
+    # Groups that end within a register would take one more than they need together.
+    if n_units % lanes(address) == 0 and fits:
         if group == 0:
             return Columns(n_units, 2 * n_units, 0, True, True, False)
         if group == 1:
@@ -111,7 +118,6 @@ def columns_of_group(group, n_units, reset_after, address):
             )
         n = n_units if reset_after else 0
         return Columns(0, n, candidate, False, True, False)
-    # Two groups would end within a register, and take one more than one of them does.
     if group == 0:
         return Columns(n_units, 3 * n_units, 0, True, False, False)
     if reset_after:
@@ -185,7 +191,7 @@ def add_up_parts(
             place = n_inputs + n_units + (0 if is_input else 1)
         target = pointer(gradient) + place * 3 * n_units
         for group in range(COLUMN_GROUPS):
-            columns = columns_of_group(group, n_units, reset_after, table)
+            columns = columns_of_group(group, n_products, n_units, reset_after, table)
             if columns.with_inputs if is_input else columns.with_states:
                 source, end = total + columns.place, columns.first + columns.n
                 copy_columns(target, source, columns.first, end, n_units)
