@@ -99,14 +99,19 @@ def _count_tiles(columns, n_products, n_units):
 
 
 @inline
+def _shares_of_group(columns, n_products, n_units, address):
+    """Count the tiles of a group's results, panel after panel."""
+    n_input_tiles, n_state_tiles = _count_tiles(columns, n_products, n_units)
+    return panels_for(vectors_for(columns.n, address)) * (n_input_tiles + n_state_tiles)
+
+
+@inline
 def _count_shares(n_products, n_units, reset_after, address):
-    """Count the tiles of all results: panel after panel of each group of columns."""
+    """Count the tiles of all results, group after group."""
     n_shares = 0
     for group in range(COLUMN_GROUPS):
         columns = columns_of_group(group, n_products, n_units, reset_after, address)
-        n_input_tiles, n_state_tiles = _count_tiles(columns, n_products, n_units)
-        n_panels = panels_for(vectors_for(columns.n, address))
-        n_shares += n_panels * (n_input_tiles + n_state_tiles)
+        n_shares += _shares_of_group(columns, n_products, n_units, address)
     return n_shares
 
 
@@ -127,64 +132,103 @@ class _Side(NamedTuple):
     wants_bias: bool
 
 
-class _Panel(NamedTuple):
-    """A few columns of a block of the tape's rows, side by side."""
+class _Factors(NamedTuple):
+    """What columns are multiplied with: inputs or states; see ``sum_products``."""
 
-    terms: Any  # address
-    n_terms: int
-    width: int  # registers
-    column: int  # of the tape, the first
-    end: int
-    place: int  # of the first in a row of sums
-    sums: Any  # address of those of the columns
+    a: Any  # address
+    a_k: int
+    a_tile: int
+    n_zeros: int  # first terms that are zeros, which are left out
 
 
 class _Block(NamedTuple):
     """The rows of the tape that are added up from zero."""
 
+    rows: Any  # address of their numbers
+    n_terms: int
     number: int
     n_blocks: int
+    sums_row: int
     # How far totals stand behind sums, and behind those what rounding cut off of them.
     distance: int
     keeps_parts: bool
 
 
+class _Panel(NamedTuple):
+    """A few columns of a block's rows."""
+
+    width: int  # registers
+    column: int  # of the tape, the first
+    end: int
+    place: int  # of the first in a row of sums
+
+
+class _Scratch(NamedTuple):
+    """Addresses of a worker's memory."""
+
+    terms: Any  # a panel's columns, side by side
+    column_sums: Any  # of a panel
+    panel_sums: Any  # of one panel, of a single block
+    packed_inputs: Any
+    packed_states: Any
+    gathered: Any  # rows that do not stand together
+
+
+@inline
+def _cut(work, n_products, n_units, n_rows):
+    """Return the parts of scratch of ``_scratch_size`` numbers."""
+    terms = begin_panel(aligned(work))
+    column_sums = aligned(work) + panel_size(n_rows, terms)
+    panel_sums = column_sums + TILE_VECTORS * lanes(work)
+    packed_inputs = panel_sums + _panel_sums_size(n_products, n_units, terms)
+    packed_states = packed_inputs + _columns_size(n_products, n_rows, terms)
+    gathered = packed_states + _columns_size(n_units, n_rows, terms)
+    return _Scratch(
+        terms, column_sums, panel_sums, packed_inputs, packed_states, gathered
+    )
+
+
+@inline
+def _scratch_size(n_products, n_units, n_rows, gathers, address):
+    """Return how many numbers of scratch a worker needs."""
+    return (
+        panel_size(n_rows, address)
+        + TILE_VECTORS * lanes(address)
+        + _panel_sums_size(n_products, n_units, address)
+        + _columns_size(n_products, n_rows, address)
+        + _columns_size(n_units, n_rows, address)
+        + (TERMS * n_units if gathers else 0)
+        + slack(address)
+    )
+
+
+@inline
+def _packed(factors, target, n, n_terms):
+    """Return the same factors, packed in the order in which tiles read them."""
+    pack_columns(target, factors.a, factors.a_k, n, n_terms)
+    return _Factors(target, TILE_ROWS, TILE_DISTANCE, factors.n_zeros)
+
+
 @helper
-def _add_products(
-    side,
-    a,
-    a_k,
-    a_tile,
-    n_zeros,
-    panel,
-    block,
-    panel_sums,
-    sums_row,
-    tile_begin,
-    tile_end,
-    n_units,
-):
+def _add_products(side, factors, panel, block, scratch, tile_begin, tile_end, n_units):
     """Add products of a panel to some tiles of one weight's gradient.
 
     Sums are rows, and then the sum of the columns (the gradient of a bias).  Of a
     single block the gradient itself holds them where a panel's columns stand there side
-    by side; else panel_sums does, one panel at a time, which stays in the cache.  Of
-    more than ``BLOCKS`` blocks there are totals.  After the last block the numbers are
+    by side; else scratch does, one panel at a time, which stays in the cache.  Of more
+    than ``BLOCKS`` blocks there are totals.  After the last block the numbers are
     copied to where they belong.  With ``keeps_parts`` neither is done: sums are those
     of a part, whose blocks are counted.
-
-    a, a_k, a_tile : what the panel is multiplied with; see ``sum_products``
-    n_zeros : first terms whose numbers of a are zeros, which are left out
     """
-    size = panel.width * lanes(panel.terms)
+    size = panel.width * lanes(scratch.terms)
     n_tiles, n_blocks = tiles_for(side.n_rows), block.n_blocks
     adds, is_last = block.number % BLOCKS > 0, block.number == n_blocks - 1
     folds = n_blocks > BLOCKS and (is_last or block.number % BLOCKS == BLOCKS - 1)
     if block.keeps_parts:
         is_last, folds = False, False
-    place, row_size = side.sums + panel.place, sums_row
+    place, row_size = side.sums + panel.place, block.sums_row
     if n_blocks == 1:
-        place, row_size = panel_sums, size
+        place, row_size = scratch.panel_sums, size
     bias_place = place + side.n_rows * row_size
     is_in_place = (
         n_blocks == 1
@@ -198,25 +242,25 @@ def _add_products(
     sum_products(
         place,
         row_size,
-        a,
-        a_k,
-        a_tile,
-        panel.terms,
+        factors.a,
+        factors.a_k,
+        factors.a_tile,
+        scratch.terms,
         panel.width,
         tile_begin,
         tile_end,
         side.n_rows,
-        n_zeros,
-        panel.n_terms,
+        factors.n_zeros,
+        block.n_terms,
         adds,
     )
     row_begin = part_start(side.n_rows, n_tiles, tile_begin)
     row_end = part_start(side.n_rows, n_tiles, tile_end)
     has_bias = side.wants_bias and tile_begin == 0
     if has_bias and adds:
-        add_row(bias_place, panel.sums, size)
+        add_row(bias_place, scratch.column_sums, size)
     elif has_bias:
-        copy_row(bias_place, panel.sums, size)
+        copy_row(bias_place, scratch.column_sums, size)
     if folds:
         for row in range(row_begin, row_end):
             _fold(place + row * row_size, block.distance, size, block.number)
@@ -230,6 +274,71 @@ def _add_products(
             copy_columns(target, source, panel.column, panel.end, n_units)
         if has_bias:
             copy_columns(side.bias, bias_place, panel.column, panel.end, n_units)
+
+
+@helper
+def _sum_columns(
+    columns,
+    input_side,
+    inputs,
+    state_side,
+    states,
+    tape,
+    block,
+    scratch,
+    share_begin,
+    share_end,
+    n_units,
+):
+    """Add products of a group of columns: its shares share_begin to share_end - 1.
+
+    inputs, states : ``_Factors``
+    """
+    terms, wide = scratch.terms, lanes(tape)
+    n_input_tiles, n_state_tiles = _count_tiles(columns, input_side.n_rows, n_units)
+    n_tiles = n_input_tiles + n_state_tiles
+    n_vectors = vectors_for(columns.n, tape)
+    for p in range(share_begin // n_tiles, panels_for(n_vectors)):
+        tile_begin = max(0, share_begin - p * n_tiles)
+        tile_end = min(n_tiles, share_end - p * n_tiles)
+        if tile_end <= 0:
+            break
+        vector = panel_start(n_vectors, p)
+        width = panel_start(n_vectors, p + 1) - vector
+        column = columns.first + vector * wide
+        end = min(column + width * wide, columns.first + columns.n)
+        panel = _Panel(width, column, end, columns.place + vector * wide)
+        pack_terms(
+            terms,
+            width,
+            tape + column,
+            4 * n_units,
+            block.rows,
+            block.n_terms,
+            scratch.column_sums,
+        )
+        if tile_begin < n_input_tiles:
+            _add_products(
+                input_side,
+                inputs,
+                panel,
+                block,
+                scratch,
+                tile_begin,
+                min(tile_end, n_input_tiles),
+                n_units,
+            )
+        if tile_end > n_input_tiles:
+            _add_products(
+                state_side,
+                states,
+                panel,
+                block,
+                scratch,
+                max(0, tile_begin - n_input_tiles),
+                tile_end - n_input_tiles,
+                n_units,
+            )
 
 
 @helper
@@ -266,24 +375,17 @@ def _sum_over_rows(
     keeps_parts : whether the rows are those of one part, whose sums are only kept
     from_zeros : whether the first states are zeros
     rows : scratch, TERMS + ROWS_AHEAD numbers
-    work : scratch: a panel of terms, sums of its columns and of one panel, inputs and
-        states packed, and rows gathered that do not stand together
+    work : scratch of this worker, ``_scratch_size`` numbers
     """
-    bias = gradient + 3 * n_units * (n_inputs + n_units)
-    terms = begin_panel(aligned(work))
-    wide = lanes(terms)
     # Rows of the input weights that are products here; see ``one_hot`` for the others.
     n_products = 0 if is_one_hot(n_columns, n_inputs) else n_inputs
-    column_sums = aligned(work) + panel_size(n_rows, terms)
-    panel_sums = column_sums + TILE_VECTORS * wide
-    packed_inputs = panel_sums + _panel_sums_size(n_products, n_units, terms)
-    packed_states = packed_inputs + _columns_size(n_products, n_rows, terms)
-    gathered = packed_states + _columns_size(n_units, n_rows, terms)
-    _, sums_row = row_of_sums(n_units, terms)
+    scratch = _cut(work, n_products, n_units, n_rows)
+    _, sums_row = row_of_sums(n_units, tape)
     distance = (n_products + n_units + 2) * sums_row
     sums = aligned(sums)
     if keeps_parts:
         sums = sums + first_row // rows_of_part(n_rows) * distance
+    bias = gradient + 3 * n_units * (n_inputs + n_units)
     input_side = _Side(gradient, bias, sums, n_products, has_bias)
     state_side = _Side(
         gradient + 3 * n_units * n_inputs,
@@ -292,102 +394,60 @@ def _sum_over_rows(
         n_units,
         has_bias,
     )
-    has_panels = end - begin >= _FEWEST_PANELS * (
-        tiles_for(n_products) + tiles_for(n_units)
-    )
+    tiles = tiles_for(n_products) + tiles_for(n_units)
+    has_panels = end - begin >= _FEWEST_PANELS * tiles
     n_blocks = (n_rows + TERMS - 1) // TERMS
     n_first = start(steps, 1) if from_zeros else 0  # rows of the first step
     t = 0
     for row in range(first_row, last_row, TERMS):
-        n_terms = min(TERMS, last_row - row)
-        n_zeros = max(0, min(n_terms, n_first - row))
-        block = _Block((row - first_row) // TERMS, n_blocks, distance, keeps_parts)
+        n_terms, number = min(TERMS, last_row - row), (row - first_row) // TERMS
         write_gate_rows(rows, steps, blocks, row, n_terms + ROWS_AHEAD)
+        block = _Block(rows, n_terms, number, n_blocks, sums_row, distance, keeps_parts)
         packs = has_panels and n_terms >= _FEWEST_TERMS
-        x, x_k, x_tile = inputs + row * n_products, n_products, 0
-        h, h_k, h_tile = seen + row * n_units, n_units, 0
+        n_zeros = max(0, min(n_terms, n_first - row))
+        x = _Factors(inputs + row * n_products, n_products, 0, 0)
+        h = _Factors(seen + row * n_units, n_units, 0, n_zeros)
         has_inputs, has_states = False, False
         first_share = 0
         for group in range(COLUMN_GROUPS):
-            columns = columns_of_group(group, n_products, n_units, reset_after, terms)
-            n_input_tiles, n_state_tiles = _count_tiles(columns, n_products, n_units)
-            n_tiles = n_input_tiles + n_state_tiles
-            n_vectors = vectors_for(columns.n, terms)
-            n_panels = panels_for(n_vectors)
+            columns = columns_of_group(group, n_products, n_units, reset_after, tape)
+            n_shares = _shares_of_group(columns, n_products, n_units, tape)
             share_begin = max(0, begin - first_share)
-            share_end = min(end - first_share, n_panels * n_tiles)
-            first_share += n_panels * n_tiles
+            share_end = min(end - first_share, n_shares)
+            first_share += n_shares
             if share_begin >= share_end:
                 continue
-            if n_input_tiles > 0 and packs and not has_inputs:
-                pack_columns(packed_inputs, x, x_k, n_products, n_terms)
-                x, x_k, x_tile = packed_inputs, TILE_ROWS, TILE_DISTANCE
+            if columns.with_inputs and not has_inputs:
                 has_inputs = True
-            if columns.with_reset:
-                # r * h, which the tape kept.
-                for k in range(n_terms):
-                    source = tape + rows[k] * 4 * n_units
-                    copy_row(gathered + k * n_units, source, n_units)
-                h, h_k, h_tile = gathered, n_units, 0
-                has_states = False
-            elif n_state_tiles > 0 and not has_states and not is_uniform(steps):
-                t = _gather_previous(gathered, seen, steps, t, row, n_terms, n_units)
-                h = gathered
-            if n_state_tiles > 0 and not has_states:
                 if packs:
-                    pack_columns(packed_states, h, h_k, n_units, n_terms)
-                    h, h_k, h_tile = packed_states, TILE_ROWS, TILE_DISTANCE
+                    x = _packed(x, scratch.packed_inputs, n_products, n_terms)
+            if columns.with_states and (columns.with_reset or not has_states):
                 has_states = True
-            for p in range(share_begin // n_tiles, n_panels):
-                tile_begin = max(0, share_begin - p * n_tiles)
-                tile_end = min(n_tiles, share_end - p * n_tiles)
-                if tile_end <= 0:
-                    break
-                vector = panel_start(n_vectors, p)
-                width = panel_start(n_vectors, p + 1) - vector
-                column = columns.first + vector * wide
-                panel = _Panel(
-                    terms,
-                    n_terms,
-                    width,
-                    column,
-                    min(column + width * wide, columns.first + columns.n),
-                    columns.place + vector * wide,
-                    column_sums,
-                )
-                pack_terms(
-                    terms, width, tape + column, 4 * n_units, rows, n_terms, column_sums
-                )
-                if tile_begin < n_input_tiles:
-                    _add_products(
-                        input_side,
-                        x,
-                        x_k,
-                        x_tile,
-                        0,
-                        panel,
-                        block,
-                        panel_sums,
-                        sums_row,
-                        tile_begin,
-                        min(tile_end, n_input_tiles),
-                        n_units,
-                    )
-                if tile_end > n_input_tiles:
-                    _add_products(
-                        state_side,
-                        h,
-                        h_k,
-                        h_tile,
-                        n_zeros,
-                        panel,
-                        block,
-                        panel_sums,
-                        sums_row,
-                        max(0, tile_begin - n_input_tiles),
-                        tile_end - n_input_tiles,
-                        n_units,
-                    )
+                if columns.with_reset:
+                    # r * h, which the tape kept.
+                    for k in range(n_terms):
+                        target = scratch.gathered + k * n_units
+                        copy_row(target, tape + rows[k] * 4 * n_units, n_units)
+                    h = _Factors(scratch.gathered, n_units, 0, n_zeros)
+                elif not is_uniform(steps):
+                    target = scratch.gathered
+                    t = _gather_previous(target, seen, steps, t, row, n_terms, n_units)
+                    h = _Factors(target, n_units, 0, n_zeros)
+                if packs:
+                    h = _packed(h, scratch.packed_states, n_units, n_terms)
+            _sum_columns(
+                columns,
+                input_side,
+                x,
+                state_side,
+                h,
+                tape,
+                block,
+                scratch,
+                share_begin,
+                share_end,
+                n_units,
+            )
 
 
 @thread_work
@@ -416,15 +476,10 @@ def weight_gradient_share(
     worker's as one.
     """
     steps = read_steps(geometry)
-    n_rows, wide = start(steps, steps.n_steps), lanes(pointer(tape))
-    gathered = 0 if is_uniform(steps) and reset_after else TERMS * n_units
-    panels = panel_size(n_rows, pointer(tape))
+    n_rows = start(steps, steps.n_steps)
     n_products = 0 if is_one_hot(n_columns, n_inputs) else n_inputs
-    panels += _panel_sums_size(n_products, n_units, pointer(tape))
-    panels += TILE_VECTORS * wide  # sums of columns
-    panels += _columns_size(n_products, n_rows, pointer(tape))
-    panels += _columns_size(n_units, n_rows, pointer(tape))
-    size = panels + gathered + slack(pointer(tape))
+    gathers = not (is_uniform(steps) and reset_after)
+    size = _scratch_size(n_products, n_units, n_rows, gathers, pointer(tape))
     work = np.empty(size, tape.dtype)
     rows = np.empty(TERMS + ROWS_AHEAD, np.int64)
     has_bias = gradient.size > 3 * n_units * (n_inputs + n_units)
