@@ -1,5 +1,9 @@
 """Compare libraries: ``python -m benchmarks.peers`` (``--help`` for its options).
 
+One file per library defines ``make(case)``: a ``Timed`` with a forward pass, a training
+step, and their results by name.  A library that cannot be imported is left out with a
+word.
+
 Every library runs in its own process, since idle threads of one slow another down.
 Results are compared first.  Then rounds go through the libraries in turn, so that a
 machine that gets slower gets slower for all, and the median round counts.
