@@ -9,7 +9,8 @@ empty and stands for ``offset + b * row_step``.
 When lengths differ, sequences are numbered by falling length (``order`` holds their
 numbers in the user's arrays), so that those still running at step t are the first
 ``active(t)``.  What the layer itself keeps is packed: rows of step 0 first, then of
-step 1, valid ones only; those of step t begin at ``start(t)``.
+step 1, valid ones only; those of step t begin at ``start(t)``.  Only the gates of a
+tape may stand in another order; see ``tape_rows``.
 
 Python hands all of this to the kernels as one array of int64: ``HEADER`` numbers, then,
 when lengths differ, order, first and starts.
