@@ -24,11 +24,15 @@ _BYTES_AHEAD = 3072
 _FETCHES_NEXT = REGISTERS.name == "AVX2"
 
 
-def sums_over_rows(builder, sums, rows, b, b_row, n_terms, ahead=None):
+def sums_over_rows(
+    builder, sums, rows, b, b_row, n_terms, ahead=None, written=None
+):
     """Add products of numbers of rows, contiguous in k, and one panel's weights.
 
     ahead : how many numbers behind b weights stand that are needed next, of which a
         register is fetched for each term of a large panel; 0 fetches none
+    written : lines that are going to be written, of which one is fetched for each term:
+        the address of the first, how many numbers apart they stand, and how many
     """
     loop = _Loop(builder, sums)
     width = len(sums) // len(rows)
@@ -51,9 +55,23 @@ def sums_over_rows(builder, sums, rows, b, b_row, n_terms, ahead=None):
                 loop.multiply_add(weight, factor, i * width + v)
 
     many_terms = _LARGE_PANEL // (width * loop.vector_size)
+    if written is not None:
+        first, step, n_lines = written
+        line, step = loop.address(first), loop.distance(step)
+        n_left = loop.number(n_lines)
+
+        def term_fetching_lines(k, fetches):
+            loop.fetch_to_write(f"({line})")
+            loop.move(line, step)
+            term(k, fetches)
+
+        loop.emit_rounds(
+            term_fetching_lines, count, loop.size, _UNROLLED, True, n_left, _UNROLLED
+        )
     if ahead is not None and _FETCHES_NEXT:
         pace = loop.vector_type.count
         length = builder.mul(n_terms, ir.Constant(INT64, pace))
+        is_ahead = builder.icmp_signed("!=", ahead, ir.Constant(INT64, 0))
         end_ahead = loop.address(builder.gep(b, [builder.add(ahead, length)]))
 
         def term_fetching_next(k, fetches):
@@ -62,7 +80,7 @@ def sums_over_rows(builder, sums, rows, b, b_row, n_terms, ahead=None):
                 loop.fetch(f"{place}({end_ahead},{count},{pace})")
             term(k, fetches)
 
-        is_wanted = loop.number(ahead)
+        is_wanted = loop.number(builder.zext(is_ahead, INT64))
         loop.emit_rounds(
             term_fetching_next, count, loop.size, many_terms, True, is_wanted
         )
@@ -189,6 +207,10 @@ class _Loop(Assembly):
         """Have a cache line brought to the first cache."""
         self.text.append(f"prefetcht0 {place}")
 
+    def fetch_to_write(self, place):
+        """Have a cache line brought to the first cache, and taken from other cores."""
+        self.text.append(f"prefetchw {place}")
+
     def spread(self, place, register):
         """Load one number to all lanes."""
         self.text.append(f"vbroadcasts{self.suffix} {place}, {register}")
@@ -224,15 +246,18 @@ class _Loop(Assembly):
         add("4:")
         return self.call()
 
-    def emit_rounds(self, term, count, stride, at_least, fetches, is_wanted=None):
+    def emit_rounds(
+        self, term, count, stride, at_least, fetches, wanted=None, per_round=0
+    ):
         """Emit the loop that does ``_UNROLLED`` terms, if there are ``at_least``.
 
-        is_wanted : a number that, if it is 0, leaves them to others
+        wanted : a number that, once it is 0 or less, leaves the others to what follows
+        per_round : how much less it is after each time around
         """
         add, many = self.text.append, _UNROLLED * stride
-        if is_wanted is not None:
-            add(f"testq {is_wanted}, {is_wanted}")
-            add("je 2f")
+        if wanted is not None:
+            add(f"testq {wanted}, {wanted}")
+            add("jle 2f")
         add(f"cmpq $$-{at_least * stride}, {count}")
         add("jg 2f")
         add(".p2align 4")
@@ -240,6 +265,9 @@ class _Loop(Assembly):
         for k in range(_UNROLLED):
             term(k, fetches)
         add(f"addq $${many}, {count}")
+        if per_round > 0:
+            add(f"subq $${per_round}, {wanted}")
+            add("jle 2f")
         add(f"cmpq $$-{many}, {count}")
         add("jle 1b")
         add("2:")

@@ -264,17 +264,13 @@ def _finish_reset_after(
 
 
 @inline
-def _fetch_records(rows, h_next, h_row, record, n_units, with_records):
-    """Fetch what a tile is going to write: states and, if wanted, their records.
+def _fetch_states(rows, h_next, h_row):
+    """Fetch the lines of states that a tile is going to write.
 
-    They are far apart, and the caches hold neither a long tape nor a long output:
-    without this, writing them would wait for their lines.
+    Caches do not hold a long output: writing it would wait for its lines.
     """
     for i in range(rows):
         prefetch_to_write(h_next + i * h_row)
-        if with_records:
-            for k in range(4 * i, 4 * i + 4):
-                prefetch_to_write(record + k * n_units)
 
 
 @compiled_once
@@ -406,7 +402,6 @@ def whole_step_reset_after(
     sums,
     tape,
     training: int,
-    fetches: int,
     streams: int,
     descends: int,
     begin: int,
@@ -416,7 +411,6 @@ def whole_step_reset_after(
 
     weights : as packed, of the inputs, the states and the biases
     sums : scratch, TILE_ROWS * 4 registers
-    fetches : whether h_next and, when training, the tape are to be fetched first
     streams : whether the tape is to be written past the caches
     """
     wide = lanes(h)
@@ -431,15 +425,12 @@ def whole_step_reset_after(
             i = part_start(rows, n_tiles, tile)
             height = part_start(rows, n_tiles, tile + 1) - i
             place = i * h_row + unit
-            if fetches and k % _REGISTERS_PER_LINE == 0:
-                _fetch_records(
-                    height,
-                    h_next + place,
-                    h_row,
-                    tape + i * 4 * n_units + unit,
-                    n_units,
-                    training and not streams,
-                )
+            record = tape + i * 4 * n_units + unit
+            # So many lines of records that, fetched at once, would hold up the tile.
+            n_lines = 0
+            if k % _REGISTERS_PER_LINE == 0:
+                _fetch_states(height, h_next + place, h_row)
+                n_lines = 4 * height if training and not streams else 0
             gates_tile(
                 height,
                 sums,
@@ -452,6 +443,9 @@ def whole_step_reset_after(
                 h_row,
                 recurrent + unit * 3 * n_units,
                 n_seen,
+                record,
+                n_units,
+                n_lines,
             )
             _finish_reset_after(
                 height,
@@ -462,7 +456,7 @@ def whole_step_reset_after(
                 h + place,
                 h_next + place,
                 h_row,
-                tape + i * 4 * n_units + unit,
+                record,
                 4 * n_units,
                 n_units,
                 valid,

@@ -68,10 +68,6 @@ from fastgru.kernels.steps import (
 from fastgru.kernels.sync import meet_after, place_of, share_of
 from fastgru.kernels.tape_rows import gate_row
 
-# Units of all steps, 5 numbers of each, from which on a tape is fetched before it is
-# written, as no cache near a core holds so many until the next call.
-_MANY_STATES = 200_000
-
 
 @inline
 def _mask_states(seen, state, mask, share, steps, first, rows, n_units):
@@ -127,8 +123,6 @@ def _train_together(
     sums = scratch
     before = sums + max(TILE_ROWS * 4 * wide, rows * padded)
     gathered = before + rows_ahead * before_row
-    n_states = start(steps, steps.n_steps) * n_units
-    fetches = n_states > _MANY_STATES
     streams = past_caches and can_stream(tape, n_units)
     if reset_after:
         bias = biases(packed, n_inputs, n_units)
@@ -193,7 +187,6 @@ def _train_together(
                 sums,
                 record,
                 True,
-                fetches,
                 streams,
                 t % 2,
                 share.begin,

@@ -145,17 +145,34 @@ def _emit_tile(
 
 
 @intrinsic
-def gates_tile(typingctx, rows, c, bias, x, x_row, w, n_inputs, h, h_row, u, n_units):
+def gates_tile(
+    typingctx,
+    rows,
+    c,
+    bias,
+    x,
+    x_row,
+    w,
+    n_inputs,
+    h,
+    h_row,
+    u,
+    n_units,
+    lines,
+    lines_step,
+    n_lines,
+):
     """Compute one register of units' [n r z hn] of up to TILE_ROWS rows.
 
     Each starts from its bias; to n, r and z the products of x and w are added, then to
     r, z and hn those of h and u.  Rows of c are four registers, those of w and u three.
+    So many lines, lines_step numbers apart, are fetched on the way to be written.
     """
     n = types.intp
-    sig = types.void(n, c, bias, x, n, w, n, h, n, u, n)
+    sig = types.void(n, c, bias, x, n, w, n, h, n, u, n, lines, n, n)
 
     def codegen(context, builder, sig, args):
-        rows, c, bias, x, x_row, w, n_inputs, h, h_row, u, n_units = args
+        rows, c, bias, x, x_row, w, n_inputs, h, h_row, u, n_units, *lines = args
         vector_type = llvm_type(Vector(sig.args[1].dtype))
         row, four_registers = (
             ir.Constant(INT64, n * vector_type.count) for n in (TILE_VECTORS, 4)
@@ -188,6 +205,7 @@ def gates_tile(typingctx, rows, c, bias, x, x_row, w, n_inputs, h, h_row, u, n_u
                 row,
                 n_units,
                 vector_type,
+                written=lines,
             )
             for i in range(height):
                 for v in range(TILE_VECTORS):
@@ -287,10 +305,12 @@ def _sums_of_row(builder, sums, panels, a, b_row, n_terms, vector_type):
     return _loop(builder, add_term, sums, ir.Constant(INT64, 1), b_row, n_terms)
 
 
-def _sums_over_rows(builder, sums, rows, b, b_row, n_terms, vector_type, ahead=None):
+def _sums_over_rows(
+    builder, sums, rows, b, b_row, n_terms, vector_type, ahead=None, written=None
+):
     """Emit the loop over k of some rows: all sums of a register have its weights."""
     if HAS_ASSEMBLY:
-        return sums_over_rows(builder, sums, rows, b, b_row, n_terms, ahead)
+        return sums_over_rows(builder, sums, rows, b, b_row, n_terms, ahead, written)
     rows = [_opaque(builder, row) for row in rows]
     add_term = _term_of(builder, rows, len(sums) // len(rows), b, vector_type)
     return _loop(builder, add_term, sums, ir.Constant(INT64, 1), b_row, n_terms)
