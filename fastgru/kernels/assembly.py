@@ -24,9 +24,7 @@ _BYTES_AHEAD = 3072
 _FETCHES_NEXT = REGISTERS.name == "AVX2"
 
 
-def sums_over_rows(
-    builder, sums, rows, b, b_row, n_terms, ahead=None, written=None
-):
+def sums_over_rows(builder, sums, rows, b, b_row, n_terms, ahead=None, written=None):
     """Add products of numbers of rows, contiguous in k, and one panel's weights.
 
     ahead : how many numbers behind b weights stand that are needed next, of which a

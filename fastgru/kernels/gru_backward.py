@@ -43,7 +43,9 @@ from fastgru.kernels.packing import (
 from fastgru.kernels.products import (
     add_multiplied_row,
     copy_row,
+    fetching_product_share,
     fill,
+    numbers_of_line,
     part_start,
     product,
     product_share,
@@ -215,10 +217,15 @@ def _back_together(
         meeting = meet_after(share, meeting)
         if masked:
             fill(d_seen, 0.0, running * padded)
+        # The tape of the step before is fetched on the way from caches farther away.
+        n_lines, before = 0, record
+        if t > 0 and share.n_members == 1:
+            before = tape + gate_row(steps, begin, end, t - 1, first) * tape_row
+            n_lines = running * tape_row // numbers_of_line(tape)
         # Of products with the states before the first step nobody may want gradients.
         is_wanted = t > 0 or d_h_0.n_rows > 0
         if reset_after and is_wanted:
-            product_share(
+            fetching_product_share(
                 running,
                 d_seen,
                 padded,
@@ -232,9 +239,11 @@ def _back_together(
                 t % 2,
                 share.begin,
                 share.end,
+                before,
+                n_lines,
             )
         elif not reset_after:
-            product_share(
+            fetching_product_share(
                 running,
                 d_reset,
                 padded,
@@ -248,6 +257,8 @@ def _back_together(
                 t % 2,
                 share.begin,
                 share.end,
+                before,
+                n_lines,
             )
             reset_gate_before(
                 running,

@@ -39,8 +39,7 @@ from fastgru.kernels.products import (
     vectors_for,
 )
 from fastgru.kernels.simd import (
-    ALIGNMENT,
-    REGISTERS,
+    REGISTERS_PER_LINE,
     beside,
     first_half,
     fma,
@@ -65,8 +64,6 @@ from fastgru.kernels.tile import (
     tile_3,
     wide_tile,
 )
-
-_REGISTERS_PER_LINE = ALIGNMENT // REGISTERS.size
 
 
 @inline
@@ -366,6 +363,9 @@ def step_reset_after(
                 3 * wide,
                 n_seen,
                 part_ahead(to_next, 3, tile, n_units, weights),
+                tape,
+                0,
+                0,
             )
             place = i * h_row + unit
             _finish_reset_after(
@@ -426,11 +426,10 @@ def whole_step_reset_after(
             height = part_start(rows, n_tiles, tile + 1) - i
             place = i * h_row + unit
             record = tape + i * 4 * n_units + unit
-            # So many lines of records that, fetched at once, would hold up the tile.
-            n_lines = 0
-            if k % _REGISTERS_PER_LINE == 0:
+            begins_line = k % REGISTERS_PER_LINE == 0
+            if begins_line:
                 _fetch_states(height, h_next + place, h_row)
-                n_lines = 4 * height if training and not streams else 0
+            n_lines = 4 * height if training and not streams and begins_line else 0
             gates_tile(
                 height,
                 sums,
@@ -514,6 +513,9 @@ def reset_before(
                 2 * wide,
                 n_units,
                 part_ahead(to_next, 2, tile, n_units, weights),
+                gates,
+                0,
+                0,
             )
             for q in range(height):
                 place = sums + q * 2 * wide

@@ -90,6 +90,8 @@ def input_product(
                 3 * wide,
                 n_inputs,
                 0,
+                before,
+                0,
             )
     else:
         # [r z] of each register of units, then n of each.

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from fastgru._jit import IndexPointer, compiled_once, helper, inline
 from fastgru.kernels.simd import (
     REGISTERS,
+    REGISTERS_PER_LINE,
     TILE_ROWS,
     TILE_VECTORS,
     fma,
@@ -56,6 +57,12 @@ ROWS_AHEAD = 12
 def vectors_for(n, address):
     """Return how many registers hold n numbers."""
     return (n + lanes(address) - 1) // lanes(address)
+
+
+@inline
+def numbers_of_line(address):
+    """Return how many numbers a cache line holds."""
+    return lanes(address) * REGISTERS_PER_LINE
 
 
 @inline
@@ -127,23 +134,75 @@ def panel_product(
     b_row: int,
     n_terms: int,
     to_next: int,
+    lines,
+    n_lines: int,
 ):
     """Compute ``width`` registers of each row of c from one panel.
 
     to_next : how far the next panel stands behind it, or 0; see ``to_next_panel``
+    lines : so many cache lines to fetch on the way, which will be written
     """
+    line = numbers_of_line(lines)
     n_tiles = tiles_for(rows)
     for tile in range(n_tiles):
         i = part_start(rows, n_tiles, tile)
         height = part_start(rows, n_tiles, tile + 1) - i
         ci, ii, ai = c + i * c_row, init + i * init_row, a + i * a_row
         ahead = part_ahead(to_next, width, tile, n_terms, b)
+        first_line = part_start(n_lines, n_tiles, tile)
+        n_own = part_start(n_lines, n_tiles, tile + 1) - first_line
+        place = lines + first_line * line
         if width == 3:
-            tile_3(height, ci, c_row, ii, init_row, ai, a_row, b, b_row, n_terms, ahead)
+            tile_3(
+                height,
+                ci,
+                c_row,
+                ii,
+                init_row,
+                ai,
+                a_row,
+                b,
+                b_row,
+                n_terms,
+                ahead,
+                place,
+                line,
+                n_own,
+            )
         elif width == 2:
-            tile_2(height, ci, c_row, ii, init_row, ai, a_row, b, b_row, n_terms, ahead)
+            tile_2(
+                height,
+                ci,
+                c_row,
+                ii,
+                init_row,
+                ai,
+                a_row,
+                b,
+                b_row,
+                n_terms,
+                ahead,
+                place,
+                line,
+                n_own,
+            )
         else:
-            tile_1(height, ci, c_row, ii, init_row, ai, a_row, b, b_row, n_terms, ahead)
+            tile_1(
+                height,
+                ci,
+                c_row,
+                ii,
+                init_row,
+                ai,
+                a_row,
+                b,
+                b_row,
+                n_terms,
+                ahead,
+                place,
+                line,
+                n_own,
+            )
 
 
 @inline
@@ -166,7 +225,7 @@ def _whole_panels(n_vectors, begin, end):
 
 
 @compiled_once
-def product_share(
+def fetching_product_share(
     rows: int,
     c,
     c_row: int,
@@ -180,10 +239,13 @@ def product_share(
     descends: int,
     begin: int,
     end: int,
+    lines,
+    n_lines: int,
 ):
     """Compute registers begin to end - 1 of the ``n_vectors`` of each row of c.
 
     descends : whether the last panel comes first; see ``in_turn``
+    lines : so many cache lines to fetch on the way, which will be written
     """
     wide = lanes(c)
     n_panels = panels_for(n_vectors)
@@ -228,7 +290,45 @@ def product_share(
                 (after - first) * wide,
                 n_terms,
                 to_next_panel(n_vectors, after - first, n_terms, descends, b),
+                lines + (n_lines * panel // n_panels) * numbers_of_line(lines),
+                n_lines * (panel + 1) // n_panels - n_lines * panel // n_panels,
             )
+
+
+@inline
+def product_share(
+    rows,
+    c,
+    c_row,
+    init,
+    init_row,
+    a,
+    a_row,
+    b,
+    n_vectors,
+    n_terms,
+    descends,
+    begin,
+    end,
+):
+    """Do the same without fetching lines."""
+    fetching_product_share(
+        rows,
+        c,
+        c_row,
+        init,
+        init_row,
+        a,
+        a_row,
+        b,
+        n_vectors,
+        n_terms,
+        descends,
+        begin,
+        end,
+        c,
+        0,
+    )
 
 
 @inline

@@ -81,7 +81,7 @@ REGISTERS = choose_registers(host_features(), platform.machine())
 TILE_ROWS = REGISTERS.tile_rows
 ALIGNMENT = 64  # bytes of a cache line, and of the largest register
 TILE_VECTORS = 3
-_HOLDS_LINE = REGISTERS.size == ALIGNMENT
+REGISTERS_PER_LINE = ALIGNMENT // REGISTERS.size
 
 INT64 = ir.IntType(64)
 INT32 = ir.IntType(32)
@@ -384,7 +384,7 @@ def stream_rows(typingctx, address, distance, vector):
 def can_stream(address, row_size):
     """Whether ``stream_rows`` can write all registers of rows of so many numbers."""
     is_whole = row_size % lanes(address) == 0 and is_aligned(address)
-    return _HOLDS_LINE and is_whole
+    return REGISTERS_PER_LINE == 1 and is_whole
 
 
 @intrinsic

@@ -15,9 +15,8 @@ from fastgru.kernels.assembly import (
     sums_over_rows,
 )
 from fastgru.kernels.simd import (
-    ALIGNMENT,
     INT64,
-    REGISTERS,
+    REGISTERS_PER_LINE,
     TILE_ROWS,
     TILE_VECTORS,
     Vector,
@@ -31,7 +30,6 @@ from fastgru.kernels.simd import (
 
 # Panels side by side of a single row: 12 sums, which fit any CPU's registers.
 WIDE_PANELS = 4
-_REGISTERS_PER_LINE = ALIGNMENT // REGISTERS.size
 # Terms of a sum each time around its loop; a power of two.
 _UNROLLED = 4
 
@@ -45,19 +43,40 @@ def _make_tile(width):
 
     @intrinsic
     def tile(
-        typingctx, rows, c, c_row, init, init_row, a, a_row, b, b_row, n_terms, ahead
+        typingctx,
+        rows,
+        c,
+        c_row,
+        init,
+        init_row,
+        a,
+        a_row,
+        b,
+        b_row,
+        n_terms,
+        ahead,
+        lines,
+        lines_step,
+        n_lines,
     ):
         n = types.intp
-        sig = types.void(n, c, n, init, n, a, n, b, n, n, n)
+        sig = types.void(n, c, n, init, n, a, n, b, n, n, n, lines, n, n)
 
         def codegen(context, builder, sig, args):
-            *places, a, a_row, b, b_row, n_terms, ahead = args
+            *places, a, a_row, b, b_row, n_terms, ahead = args[:-3]
             vector_type = llvm_type(Vector(sig.args[1].dtype))
 
             def add_products(sums, height):
-                firsts = _rows(builder, a, a_row, height)
                 return _sums_over_rows(
-                    builder, sums, firsts, b, b_row, n_terms, vector_type, ahead
+                    builder,
+                    sums,
+                    _rows(builder, a, a_row, height),
+                    b,
+                    b_row,
+                    n_terms,
+                    vector_type,
+                    ahead,
+                    written=args[-3:],
                 )
 
             _emit_tile(builder, width, *places, vector_type, add_products)
@@ -135,7 +154,7 @@ def _emit_tile(
         places = _places(builder, c, c_row, shape, vector_type)
         # Sums in lines outside the first cache would hold up the next tile.
         for (_, v), place in zip(shape, places, strict=True):
-            if v % _REGISTERS_PER_LINE == 0:
+            if v % REGISTERS_PER_LINE == 0:
                 emit_prefetch(builder, place, writes=True)
         sums = add_products(sums, height)
         for place, value in zip(places, sums, strict=True):
@@ -416,7 +435,8 @@ def _loop_part(builder, add_term, state, strides, begin, end, step):
 # for i < rows <= TILE_ROWS.  Rows of c, init, a and b stand c_row, init_row, a_row and
 # b_row numbers apart (0 repeats one row).  c may be init.  n_terms, the number of k,
 # may be 0.  ahead is how many numbers behind b weights stand that are needed next and
-# that some CPUs fetch on the way, or 0.
+# that some CPUs fetch on the way, or 0; lines are n_lines, of which at most n_terms are
+# fetched, lines_step numbers apart, that will be written.
 tile_1, tile_2, tile_3 = (_make_tile(width) for width in (1, 2, 3))
 # The same where rows of a stand one number apart, and numbers of a row a_k apart.
 column_tile_1, column_tile_2, column_tile_3 = (
