@@ -24,7 +24,7 @@ from numba.core.ccallback import CFunc
 from fastgru._jit._once import _COMPILED_ONCE
 from fastgru.kernels import gru_cell, products
 
-for function in (products.product_share, products.sum_products,
+for function in (products.fetching_product_share, products.sum_products,
                  gru_cell.step_reset_after, gru_cell.whole_step_reset_after):
     once = _COMPILED_ONCE[id(function)]
     for dtype in (types.float32, types.float64):
