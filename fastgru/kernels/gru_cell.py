@@ -402,6 +402,7 @@ def whole_step_reset_after(
     sums,
     tape,
     training: int,
+    fetches: int,
     streams: int,
     descends: int,
     begin: int,
@@ -411,6 +412,7 @@ def whole_step_reset_after(
 
     weights : as packed, of the inputs, the states and the biases
     sums : scratch, TILE_ROWS * 4 registers
+    fetches : whether h_next is to be fetched first
     streams : whether the tape is to be written past the caches
     """
     wide = lanes(h)
@@ -427,7 +429,7 @@ def whole_step_reset_after(
             place = i * h_row + unit
             record = tape + i * 4 * n_units + unit
             begins_line = k % REGISTERS_PER_LINE == 0
-            if begins_line:
+            if fetches and begins_line:
                 _fetch_states(height, h_next + place, h_row)
             n_lines = 4 * height if training and not streams and begins_line else 0
             gates_tile(

@@ -187,6 +187,7 @@ def _train_together(
                 sums,
                 record,
                 True,
+                True,
                 streams,
                 t % 2,
                 share.begin,

@@ -189,6 +189,7 @@ def _infer_together(
                 sums,
                 gates,
                 False,
+                in_place,
                 False,
                 t % 2,
                 share.begin,
