@@ -14,6 +14,10 @@ import numpy as np
 from benchmarks.peers.case import Case, Unsupported
 from benchmarks.peers.cores import stay_on
 
+# How long calls go on before they are timed, as part of the time: data come back into
+# the caches, and cores of a virtual machine that slept may share one of the host's for
+# a tenth of a second and more.
+UNTIMED = 1.0
 # Idle threads count as asleep when the process takes less of a core than this.
 ASLEEP = 0.05
 
@@ -54,8 +58,8 @@ class Worker:
 
     def _time(self, what: str, seconds: float, *how: float) -> list[float]:
         run = self.timed.runs[what]
-        if seconds > 0.0:  # short calls: first their data come back into the caches
-            run()
+        if seconds > 0.0:
+            _time_calls(run, UNTIMED * seconds, least=1)
         times = _time_calls(run, seconds, *how)
         _fall_asleep()
         return times
