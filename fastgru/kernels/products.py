@@ -33,9 +33,7 @@ from fastgru.kernels.tile import (
     column_tile_1,
     column_tile_2,
     column_tile_3,
-    tile_1,
-    tile_2,
-    tile_3,
+    panel_tile,
     wide_tile,
 )
 
@@ -150,59 +148,23 @@ def panel_product(
         ci, ii, ai = c + i * c_row, init + i * init_row, a + i * a_row
         ahead = part_ahead(to_next, width, tile, n_terms, b)
         first_line = part_start(n_lines, n_tiles, tile)
-        n_own = part_start(n_lines, n_tiles, tile + 1) - first_line
-        place = lines + first_line * line
-        if width == 3:
-            tile_3(
-                height,
-                ci,
-                c_row,
-                ii,
-                init_row,
-                ai,
-                a_row,
-                b,
-                b_row,
-                n_terms,
-                ahead,
-                place,
-                line,
-                n_own,
-            )
-        elif width == 2:
-            tile_2(
-                height,
-                ci,
-                c_row,
-                ii,
-                init_row,
-                ai,
-                a_row,
-                b,
-                b_row,
-                n_terms,
-                ahead,
-                place,
-                line,
-                n_own,
-            )
-        else:
-            tile_1(
-                height,
-                ci,
-                c_row,
-                ii,
-                init_row,
-                ai,
-                a_row,
-                b,
-                b_row,
-                n_terms,
-                ahead,
-                place,
-                line,
-                n_own,
-            )
+        panel_tile(
+            width,
+            height,
+            ci,
+            c_row,
+            ii,
+            init_row,
+            ai,
+            a_row,
+            b,
+            b_row,
+            n_terms,
+            ahead,
+            lines + first_line * line,
+            line,
+            part_start(n_lines, n_tiles, tile + 1) - first_line,
+        )
 
 
 @inline
@@ -277,6 +239,7 @@ def fetching_product_share(
                 n_terms,
             )
         elif width > 0:
+            first_line = part_start(n_lines, n_panels, panel)
             panel_product(
                 width,
                 rows,
@@ -290,8 +253,8 @@ def fetching_product_share(
                 (after - first) * wide,
                 n_terms,
                 to_next_panel(n_vectors, after - first, n_terms, descends, b),
-                lines + (n_lines * panel // n_panels) * numbers_of_line(lines),
-                n_lines * (panel + 1) // n_panels - n_lines * panel // n_panels,
+                lines + first_line * numbers_of_line(lines),
+                part_start(n_lines, n_panels, panel + 1) - first_line,
             )
 
 

@@ -63,28 +63,64 @@ def _make_tile(width):
         sig = types.void(n, c, n, init, n, a, n, b, n, n, n, lines, n, n)
 
         def codegen(context, builder, sig, args):
-            *places, a, a_row, b, b_row, n_terms, ahead = args[:-3]
-            vector_type = llvm_type(Vector(sig.args[1].dtype))
-
-            def add_products(sums, height):
-                return _sums_over_rows(
-                    builder,
-                    sums,
-                    _rows(builder, a, a_row, height),
-                    b,
-                    b_row,
-                    n_terms,
-                    vector_type,
-                    ahead,
-                    written=args[-3:],
-                )
-
-            _emit_tile(builder, width, *places, vector_type, add_products)
+            _emit_row_tile(builder, width, args, llvm_type(Vector(sig.args[1].dtype)))
             return context.get_dummy_value()
 
         return sig, codegen
 
     return tile
+
+
+@intrinsic
+def panel_tile(
+    typingctx,
+    width,
+    rows,
+    c,
+    c_row,
+    init,
+    init_row,
+    a,
+    a_row,
+    b,
+    b_row,
+    n_terms,
+    ahead,
+    lines,
+    lines_step,
+    n_lines,
+):
+    """Compute the tile of a panel of any width; the rest as for ``tile_3``."""
+    n = types.intp
+    sig = types.void(n, n, c, n, init, n, a, n, b, n, n, n, lines, n, n)
+
+    def codegen(context, builder, sig, args):
+        vector_type = llvm_type(Vector(sig.args[2].dtype))
+        for width in _cases(builder, args[0], TILE_VECTORS):
+            _emit_row_tile(builder, width, args[1:], vector_type)
+        return context.get_dummy_value()
+
+    return sig, codegen
+
+
+def _emit_row_tile(builder, width, args, vector_type):
+    """Emit a tile over numbers of rows; args are those of ``tile_3``."""
+    *places, a, a_row, b, b_row, n_terms, ahead = args[:-3]
+
+    def add_products(sums, height):
+        return _sums_over_rows(
+            builder,
+            sums,
+            _rows(builder, a, a_row, height),
+            b,
+            b_row,
+            n_terms,
+            vector_type,
+            ahead,
+            written=args[-3:],
+        )
+
+    _emit_tile(builder, width, *places, vector_type, add_products)
 
 
 def _make_column_tile(width, adds):
@@ -437,7 +473,7 @@ def _loop_part(builder, add_term, state, strides, begin, end, step):
 # may be 0.  ahead is how many numbers behind b weights stand that are needed next and
 # that some CPUs fetch on the way, or 0; lines are n_lines, of which at most n_terms are
 # fetched, lines_step numbers apart, that will be written.
-tile_1, tile_2, tile_3 = (_make_tile(width) for width in (1, 2, 3))
+tile_2, tile_3 = (_make_tile(width) for width in (2, 3))
 # The same where rows of a stand one number apart, and numbers of a row a_k apart.
 column_tile_1, column_tile_2, column_tile_3 = (
     _make_column_tile(width, adds=False) for width in (1, 2, 3)
