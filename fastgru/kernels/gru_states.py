@@ -6,7 +6,7 @@ from fastgru.kernels.input_products import (
     rows_ahead_at_most,
 )
 from fastgru.kernels.products import copy_row, fill, vectors_for
-from fastgru.kernels.simd import TILE_ROWS, lanes, slack
+from fastgru.kernels.simd import TILE_ROWS, lanes, pointer, slack
 from fastgru.kernels.steps import (
     active,
     is_uniform,
@@ -23,9 +23,13 @@ ROWS_TOGETHER = 128
 
 @inline
 def inputs_of(tape, geometry, n_columns):
-    """Return the inputs on a tape: the last of its numbers, behind the gates."""
+    """Return the inputs on a tape: they are behind the gates.
+
+    Behind each of the two there is room for a register, which may be read.
+    """
     steps = read_steps(geometry)
-    return tape[tape.size - start(steps, steps.n_steps) * n_columns :]
+    n_numbers = start(steps, steps.n_steps) * n_columns
+    return tape[tape.size - lanes(pointer(tape)) - n_numbers :]
 
 
 @inline

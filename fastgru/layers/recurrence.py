@@ -78,7 +78,7 @@ class Tape:
 
     geometry: Geometry
     blocks: np.ndarray  # bounds of sequences whose gates stand together
-    # (n_rows * 4H + slack + n_rows * I,), rows of [hn r z n], then packed inputs
+    # (n_rows * 4H + slack + n_rows * I + slack,), rows of [hn r z n], then packed inputs
     gates: np.ndarray
     # ((batch + n_rows) * H + slack,), initial states, then packed rows; with a mask
     # twice as many, the second half times it
@@ -221,7 +221,7 @@ class Recurrence:
         n_units, slack, n_rows = self.hidden_size, self._slack, geometry.n_rows
         n_table_rows, n_columns = x.shape
         n_states = (geometry.batch + n_rows) * n_units + slack
-        n_gates = n_rows * (4 * n_units + n_columns) + slack
+        n_gates = n_rows * (4 * n_units + n_columns) + 2 * slack
         tape = Tape(
             geometry,
             geometry.bounds(1),
