@@ -69,7 +69,7 @@ from fastgru.kernels.steps import (
     user_row,
 )
 from fastgru.kernels.sync import is_team, meet_after, place_of, share_of
-from fastgru.kernels.tape_rows import are_packed, gate_row, read_blocks
+from fastgru.kernels.tape_rows import is_one_block, read_blocks, state_row, tape_row
 from fastgru.kernels.weight_gradients import weight_gradient_share
 from fastgru.kernels.weight_sums import add_up_parts
 
@@ -180,7 +180,7 @@ def _back_together(
     if masked:
         d_seen = d_reset + rows * padded
     zeros = d_reset + 2 * rows * padded
-    tape_row = 4 * n_units
+    record_size = 4 * n_units
     input_vectors = vectors_for(n_inputs, d_state) if d_x.n_rows > 0 else 0
     d_x_rows = zeros + max(padded, input_vectors * wide)
 
@@ -193,12 +193,9 @@ def _back_together(
             copy_row(d_state + b * padded, source, n_units)
     for t in range(steps.n_steps - 1, -1, -1):
         running = active(steps, t, first, last)
-        record = tape + gate_row(steps, begin, end, t, first) * tape_row
-        previous = first
-        if t > 0:
-            previous += steps.batch + start(steps, t - 1)
-        h = states + previous * n_units
-        h_seen = seen + previous * n_units
+        record = tape + tape_row(steps, begin, end, t, first) * record_size
+        previous = state_row(steps, t, first) * n_units
+        h, h_seen = states + previous, seen + previous
         _gates(
             running,
             record,
@@ -220,8 +217,8 @@ def _back_together(
         # The tape of the step before is fetched on the way from caches farther away.
         n_lines, before = 0, record
         if t > 0 and share.n_members == 1:
-            before = tape + gate_row(steps, begin, end, t - 1, first) * tape_row
-            n_lines = running * tape_row // numbers_of_line(tape)
+            before = tape + tape_row(steps, begin, end, t - 1, first) * record_size
+            n_lines = running * record_size // numbers_of_line(tape)
         # Of products with the states before the first step nobody may want gradients.
         is_wanted = t > 0 or d_h_0.n_rows > 0
         if reset_after and is_wanted:
@@ -232,7 +229,7 @@ def _back_together(
                 d_seen,
                 padded,
                 record,
-                tape_row,
+                record_size,
                 weights,
                 n_vectors,
                 3 * n_units,
@@ -250,7 +247,7 @@ def _back_together(
                 zeros,
                 0,
                 record + 3 * n_units,
-                tape_row,
+                record_size,
                 candidate,
                 n_vectors,
                 n_units,
@@ -280,7 +277,7 @@ def _back_together(
                     d_seen,
                     padded,
                     record + n_units,
-                    tape_row,
+                    record_size,
                     weights,
                     n_vectors,
                     2 * n_units,
@@ -301,7 +298,7 @@ def _back_together(
                 zeros,
                 0,
                 record + n_units,
-                tape_row,
+                record_size,
                 input_gradient_weights(packed, n_inputs, n_units),
                 input_vectors,
                 3 * n_units,
@@ -353,7 +350,7 @@ def back_block(
     work = np.empty(size, tape.dtype)
     share = share_of(n_units, pointer(tape), pointer(team), member, n_members)
     # The tape's blocks, if there are several, are those that threads take.
-    has_one = are_packed(read_blocks(block_bounds))
+    has_one = is_one_block(read_blocks(block_bounds))
     first, last = (0, steps.batch) if has_one else (begin, end)
     n_parts = (end - begin + ROWS_TOGETHER - 1) // ROWS_TOGETHER
     for part in range(n_parts):

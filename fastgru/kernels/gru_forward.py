@@ -1,8 +1,8 @@
 """The forward pass of one direction of one GRU layer for training: both cells.
 
 The same loop as in ``gru_inference``, which keeps a tape.  The tape has what backward
-needs: the gates of each row (see ``gru_cell`` and ``tape_rows``), the states, after B
-rows of initial states, and the inputs.
+needs: the gates of each row (see ``gru_cell``), the states, after B rows of initial
+states, and the inputs; for their order see ``tape_rows``.
 """
 
 import numpy as np
@@ -66,7 +66,7 @@ from fastgru.kernels.steps import (
     user_number,
 )
 from fastgru.kernels.sync import meet_after, place_of, share_of
-from fastgru.kernels.tape_rows import gate_row
+from fastgru.kernels.tape_rows import state_row, tape_row
 
 
 @inline
@@ -162,10 +162,9 @@ def _train_together(
                 share,
                 ahead,
             )
-        row = start(steps, t) + first
-        next_state = states + (steps.batch + row) * n_units
-        next_seen = seen + (steps.batch + row) * n_units
-        record = tape + gate_row(steps, begin, end, t, first) * 4 * n_units
+        next_row = state_row(steps, t + 1, first) * n_units
+        next_state, next_seen = states + next_row, seen + next_row
+        record = tape + tape_row(steps, begin, end, t, first) * 4 * n_units
         # Products with states of zeros are left out.
         n_seen = n_units if t > 0 or not from_zeros else 0
         if whole:
@@ -296,8 +295,7 @@ def record_block(
     )
     work = np.empty(size, x.dtype)
     share = share_of(h_n.shape[1], pointer(x), pointer(team), member, n_members)
-    # Rows one behind the other, not those of its sequences: threads that write to the
-    # same pages step by step take cache lines away from each other.
+    # Where lengths differ, these are not those of its own sequences, but about as many.
     n_rows = start(steps, steps.n_steps)
     first_row = n_rows * begin // steps.batch
     n_own = n_rows * end // steps.batch - first_row
@@ -305,6 +303,8 @@ def record_block(
         pointer(inputs),
         rows_of(x),
         steps,
+        begin,
+        end,
         first_row + part_start(n_own, n_members, member),
         first_row + part_start(n_own, n_members, member + 1),
     )
@@ -357,9 +357,9 @@ def gru_forward(
 
     Parameters
     ----------
-    tape : (N * 4H + lanes + N * columns of x,), written: per row [hn r z n], in the
-        order of ``tape_rows``, then, behind room for a vector's end, x in packed rows,
-        so that the caller may change x
+    tape : (N * 4H + lanes + N * columns of x + lanes,), written: per row [hn r z n],
+        then rows of x, so that the caller may change x; both in the order of
+        ``tape_rows``
     states : ((B + N) * H + lanes,), written: initial states in packed order, then each
         packed row's state; with a mask twice as many, behind them those times it
     mask : (B, H), what the recurrent products see h multiplied with; of 0 rows: none

@@ -22,7 +22,7 @@ from fastgru.kernels.products import (
     vectors_for,
 )
 from fastgru.kernels.simd import TILE_ROWS, lanes, load, load_lanes, store
-from fastgru.kernels.steps import active, is_uniform, start, user_row
+from fastgru.kernels.steps import active, is_uniform, start, step_of, user_row
 
 # Rows of a step of which some tiles are so low that rows of several steps fill better
 # ones: a few more than one tile.
@@ -361,21 +361,29 @@ def prefill_bias_of_hn(before, before_row, rows, bias, n_units):
 
 
 @inline
-def record_inputs(inputs, x, steps, first_row, last_row):
-    """Copy the inputs of packed rows first_row to last_row - 1 to the tape."""
+def record_inputs(inputs, x, steps, begin, end, first_row, last_row):
+    """Copy the inputs of rows first_row to last_row - 1 of the tape to it.
+
+    begin, end : the tape's block that they are of
+    """
     n_columns = x.size
-    row, t = first_row, 0
+    row, t = first_row, step_of(steps, first_row)
     while row < last_row:
-        while row >= start(steps, t + 1):
-            t += 1
-        first = row - start(steps, t)
-        n_rows = min(last_row, start(steps, t + 1)) - row
-        source = x.address + user_row(steps, t, first) * n_columns
+        if is_uniform(steps):
+            place = row - begin * steps.n_steps
+            t, b = place // (end - begin), begin + place % (end - begin)
+            n_rows = min(last_row - row, end - b)
+        else:
+            while row >= start(steps, t + 1):
+                t += 1
+            b = row - start(steps, t)
+            n_rows = min(last_row, start(steps, t + 1)) - row
         target = inputs + row * n_columns
         if is_uniform(steps) and steps.row_step == 1:
+            source = x.address + user_row(steps, t, b) * n_columns
             copy_row(target, source, n_rows * n_columns)
         else:
-            for b in range(n_rows):
-                source = x.address + user_row(steps, t, first + b) * n_columns
-                copy_row(target + b * n_columns, source, n_columns)
+            for i in range(n_rows):
+                source = x.address + user_row(steps, t, b + i) * n_columns
+                copy_row(target + i * n_columns, source, n_columns)
         row += n_rows

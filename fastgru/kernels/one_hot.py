@@ -21,7 +21,7 @@ from fastgru.kernels.products import (
 )
 from fastgru.kernels.simd import keep_alive, lanes, load, pointer, store
 from fastgru.kernels.steps import start
-from fastgru.kernels.tape_rows import read_blocks, write_gate_rows
+from fastgru.kernels.tape_rows import read_blocks, write_rows
 
 
 @inline
@@ -79,8 +79,16 @@ def _add_columns(target, bias, packed, n_inputs, feature, n_vectors, begin, end)
 def sort_by_feature(inputs, n_inputs, steps, block_bounds):
     """Return the tape's rows feature by feature, and where each feature's begin."""
     n_rows = start(steps, steps.n_steps)
-    rows = np.empty(n_rows, np.int64)
-    write_gate_rows(pointer(rows), steps, read_blocks(block_bounds), 0, n_rows)
+    rows, state_rows = np.empty(n_rows, np.int64), np.empty(n_rows, np.int64)
+    write_rows(
+        pointer(rows),
+        pointer(state_rows),
+        steps,
+        read_blocks(block_bounds),
+        steps.batch,
+        0,
+        n_rows,
+    )
     starts = np.zeros(n_inputs + 1, np.int64)
     for row in range(n_rows):
         starts[np.int64(inputs[row]) + 1] += 1
@@ -88,10 +96,11 @@ def sort_by_feature(inputs, n_inputs, steps, block_bounds):
         starts[feature + 1] += starts[feature]
     after, places = starts.copy(), np.empty(n_rows, np.int64)
     for row in range(n_rows):
-        feature = np.int64(inputs[row])
+        feature = np.int64(inputs[rows[row]])
         places[after[feature]] = rows[row]
         after[feature] += 1
     keep_alive(rows)
+    keep_alive(state_rows)
     return places, starts
 
 

@@ -463,15 +463,19 @@ def packed_columns_size(n_columns, address):
 
 
 @compiled_once
-def pack_columns(packed, a, a_k: int, n_columns: int, n_terms: int):
-    """Copy columns so that the numbers of a tile stand one behind the other."""
+def pack_columns(
+    packed, a, a_row: int, rows: IndexPointer, n_columns: int, n_terms: int
+):
+    """Copy columns of rows of a so that a tile's numbers stand one behind the other."""
     wide = lanes(a)
     n_tiles = tiles_for(n_columns)
     for k in range(n_terms):
-        row, place = a + k * a_k, packed + k * TILE_ROWS
+        row, place = a + rows[k] * a_row, packed + k * TILE_ROWS
+        ahead = a + rows[k + ROWS_AHEAD] * a_row
         for tile in range(n_tiles):
-            source = row + part_start(n_columns, n_tiles, tile)
-            target = place + tile * TILE_DISTANCE
+            column = part_start(n_columns, n_tiles, tile)
+            source, target = row + column, place + tile * TILE_DISTANCE
+            prefetch(ahead + column)
             # What is too much is written over by the next term or tile.
             for v in range(0, TILE_ROWS, wide):
                 store(target + v, load(source + v))

@@ -9,8 +9,8 @@ empty and stands for ``offset + b * row_step``.
 When lengths differ, sequences are numbered by falling length (``order`` holds their
 numbers in the user's arrays), so that those still running at step t are the first
 ``active(t)``.  What the layer itself keeps is packed: rows of step 0 first, then of
-step 1, valid ones only; those of step t begin at ``start(t)``.  Only the gates of a
-tape may stand in another order; see ``tape_rows``.
+step 1, valid ones only; those of step t begin at ``start(t)``.  Only the gates and
+inputs of a tape may stand in another order; see ``tape_rows``.
 
 Python hands all of this to the kernels as one array of int64: ``HEADER`` numbers, then,
 when lengths differ, order, first and starts.
@@ -86,6 +86,21 @@ def start(steps, t):
     if is_uniform(steps):
         return t * steps.batch
     return steps.starts[t]
+
+
+@inline
+def step_of(steps, row):
+    """Return the step of a packed row, or ``n_steps`` of one behind the last."""
+    if is_uniform(steps):
+        return row // steps.batch
+    begin, end = 0, steps.n_steps
+    while begin < end:
+        t = (begin + end) // 2
+        if steps.starts[t + 1] <= row:
+            begin = t + 1
+        else:
+            end = t
+    return begin
 
 
 @inline

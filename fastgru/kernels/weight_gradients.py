@@ -43,7 +43,12 @@ from fastgru.kernels.simd import (
     slack,
 )
 from fastgru.kernels.steps import is_uniform, read_steps, start
-from fastgru.kernels.tape_rows import read_blocks, write_gate_rows
+from fastgru.kernels.tape_rows import (
+    is_one_block,
+    read_blocks,
+    stand_together,
+    write_rows,
+)
 from fastgru.kernels.weight_sums import (
     BLOCKS,
     COLUMN_GROUPS,
@@ -53,7 +58,8 @@ from fastgru.kernels.weight_sums import (
     place_of_column,
     row_of_sums,
     rows_of_part,
-    stand_together,
+    sequences_of_bundle,
+    stand_side_by_side,
 )
 
 # Panels of a worker, and terms, from which on it first packs the columns that it
@@ -66,19 +72,6 @@ def _fold(sums, distance, n, block):
     fold_row(sums + distance, sums + 2 * distance, sums, n, block >= BLOCKS)
 
 
-@helper
-def _gather_previous(target, states, steps, t, row, n_terms, n_units):
-    """Copy the states before some packed rows; t is at most the first one's step."""
-    for k in range(n_terms):
-        while row + k >= start(steps, t + 1):
-            t += 1
-        previous = row + k - start(steps, t)
-        if t > 0:
-            previous += steps.batch + start(steps, t - 1)
-        copy_row(target + k * n_units, states + previous * n_units, n_units)
-    return t
-
-
 @inline
 def _panel_sums_size(n_inputs, n_units, address):
     """Return the numbers of the sums of one panel, and of those of its columns."""
@@ -86,9 +79,9 @@ def _panel_sums_size(n_inputs, n_units, address):
 
 
 @inline
-def _columns_size(n, n_rows, address):
-    """Return the numbers of so many columns that are packed."""
-    return packed_columns_size(n, address) if n_rows >= _FEWEST_TERMS else 0
+def _columns_size(n, may_pack, address):
+    """Return the numbers of so many columns, if they are packed."""
+    return packed_columns_size(n, address) if may_pack else 0
 
 
 @inline
@@ -141,6 +134,14 @@ class _Factors(NamedTuple):
     n_zeros: int  # first terms that are zeros, which are left out
 
 
+class _Rows(NamedTuple):
+    """Rows of a table, one for each term."""
+
+    address: Any
+    size: int  # numbers of a row of the table
+    numbers: Any  # address of the rows' numbers
+
+
 class _Block(NamedTuple):
     """The rows of the tape that are added up from zero."""
 
@@ -171,42 +172,44 @@ class _Scratch(NamedTuple):
     panel_sums: Any  # of one panel, of a single block
     packed_inputs: Any
     packed_states: Any
-    gathered: Any  # rows that do not stand together
 
 
 @inline
-def _cut(work, n_products, n_units, n_rows):
+def _cut(work, n_products, n_units, n_rows, may_pack):
     """Return the parts of scratch of ``_scratch_size`` numbers."""
     terms = begin_panel(aligned(work))
     column_sums = aligned(work) + panel_size(n_rows, terms)
     panel_sums = column_sums + TILE_VECTORS * lanes(work)
     packed_inputs = panel_sums + _panel_sums_size(n_products, n_units, terms)
-    packed_states = packed_inputs + _columns_size(n_products, n_rows, terms)
-    gathered = packed_states + _columns_size(n_units, n_rows, terms)
-    return _Scratch(
-        terms, column_sums, panel_sums, packed_inputs, packed_states, gathered
-    )
+    packed_states = packed_inputs + _columns_size(n_products, may_pack, terms)
+    return _Scratch(terms, column_sums, panel_sums, packed_inputs, packed_states)
 
 
 @inline
-def _scratch_size(n_products, n_units, n_rows, gathers, address):
+def _scratch_size(n_products, n_units, n_rows, may_pack, address):
     """Return how many numbers of scratch a worker needs."""
     return (
         panel_size(n_rows, address)
         + TILE_VECTORS * lanes(address)
         + _panel_sums_size(n_products, n_units, address)
-        + _columns_size(n_products, n_rows, address)
-        + _columns_size(n_units, n_rows, address)
-        + (TERMS * n_units if gathers else 0)
+        + _columns_size(n_products, may_pack, address)
+        + _columns_size(n_units, may_pack, address)
         + slack(address)
     )
 
 
 @inline
-def _packed(factors, target, n, n_terms):
-    """Return the same factors, packed in the order in which tiles read them."""
-    pack_columns(target, factors.a, factors.a_k, n, n_terms)
-    return _Factors(target, TILE_ROWS, TILE_DISTANCE, factors.n_zeros)
+def _factors(rows, n, n_terms, n_zeros, packs, target):
+    """Return the first n numbers of rows as factors.
+
+    packs : whether to copy them to target first, in the order in which tiles read them;
+        else they have to stand one behind the other
+    """
+    if packs:
+        pack_columns(target, rows.address, rows.size, rows.numbers, n, n_terms)
+        return _Factors(target, TILE_ROWS, TILE_DISTANCE, n_zeros)
+    first = rows.address + rows.numbers[0] * rows.size
+    return _Factors(first, rows.size, 0, n_zeros)
 
 
 @helper
@@ -233,7 +236,7 @@ def _add_products(side, factors, panel, block, scratch, tile_begin, tile_end, n_
     is_in_place = (
         n_blocks == 1
         and panel.end - panel.column == size
-        and stand_together(panel.column, panel.end, n_units)
+        and stand_side_by_side(panel.column, panel.end, n_units)
     )
     if is_in_place:
         row_size = 3 * n_units
@@ -363,6 +366,7 @@ def _sum_over_rows(
     from_zeros,
     reset_after,
     rows,
+    may_pack,
     work,
 ):
     """Sum over some rows for shares begin to end - 1, as ``_count_shares`` counts them.
@@ -374,12 +378,13 @@ def _sum_over_rows(
         cut off of those, if there are blocks enough, or for each further part
     keeps_parts : whether the rows are those of one part, whose sums are only kept
     from_zeros : whether the first states are zeros
-    rows : scratch, TERMS + ROWS_AHEAD numbers
+    rows : scratch, twice TERMS + ROWS_AHEAD numbers
+    may_pack : whether work has room for factors that are packed
     work : scratch of this worker, ``_scratch_size`` numbers
     """
     # Rows of the input weights that are products here; see ``one_hot`` for the others.
     n_products = 0 if is_one_hot(n_columns, n_inputs) else n_inputs
-    scratch = _cut(work, n_products, n_units, n_rows)
+    scratch = _cut(work, n_products, n_units, n_rows, may_pack)
     _, sums_row = row_of_sums(n_units, tape)
     distance = (n_products + n_units + 2) * sums_row
     sums = aligned(sums)
@@ -398,15 +403,19 @@ def _sum_over_rows(
     has_panels = end - begin >= _FEWEST_PANELS * tiles
     n_blocks = (n_rows + TERMS - 1) // TERMS
     n_first = start(steps, 1) if from_zeros else 0  # rows of the first step
-    t = 0
+    bundle = sequences_of_bundle(n_products, n_units, steps.batch, n_rows, tape)
+    state_rows = rows + TERMS + ROWS_AHEAD
     for row in range(first_row, last_row, TERMS):
         n_terms, number = min(TERMS, last_row - row), (row - first_row) // TERMS
-        write_gate_rows(rows, steps, blocks, row, n_terms + ROWS_AHEAD)
+        n_listed = n_terms + ROWS_AHEAD
+        write_rows(rows, state_rows, steps, blocks, bundle, row, n_listed)
         block = _Block(rows, n_terms, number, n_blocks, sums_row, distance, keeps_parts)
-        packs = has_panels and n_terms >= _FEWEST_TERMS
+        are_scattered = not (
+            stand_together(rows, n_terms) and stand_together(state_rows, n_terms)
+        )
+        packs = are_scattered or (has_panels and n_terms >= _FEWEST_TERMS)
         n_zeros = max(0, min(n_terms, n_first - row))
-        x = _Factors(inputs + row * n_products, n_products, 0, 0)
-        h = _Factors(seen + row * n_units, n_units, 0, n_zeros)
+        x = h = _Factors(tape, 0, 0, 0)
         has_inputs, has_states = False, False
         first_share = 0
         for group in range(COLUMN_GROUPS):
@@ -419,22 +428,17 @@ def _sum_over_rows(
                 continue
             if columns.with_inputs and not has_inputs:
                 has_inputs = True
-                if packs:
-                    x = _packed(x, scratch.packed_inputs, n_products, n_terms)
+                source = _Rows(inputs, n_products, rows)
+                packed = scratch.packed_inputs
+                x = _factors(source, n_products, n_terms, 0, packs, packed)
             if columns.with_states and (columns.with_reset or not has_states):
                 has_states = True
+                source = _Rows(seen, n_units, state_rows)
                 if columns.with_reset:
                     # r * h, which the tape kept.
-                    for k in range(n_terms):
-                        target = scratch.gathered + k * n_units
-                        copy_row(target, tape + rows[k] * 4 * n_units, n_units)
-                    h = _Factors(scratch.gathered, n_units, 0, n_zeros)
-                elif not is_uniform(steps):
-                    target = scratch.gathered
-                    t = _gather_previous(target, seen, steps, t, row, n_terms, n_units)
-                    h = _Factors(target, n_units, 0, n_zeros)
-                if packs:
-                    h = _packed(h, scratch.packed_states, n_units, n_terms)
+                    source = _Rows(tape, 4 * n_units, rows)
+                packed = scratch.packed_states
+                h = _factors(source, n_units, n_terms, n_zeros, packs, packed)
             _sum_columns(
                 columns,
                 input_side,
@@ -478,12 +482,13 @@ def weight_gradient_share(
     steps = read_steps(geometry)
     n_rows = start(steps, steps.n_steps)
     n_products = 0 if is_one_hot(n_columns, n_inputs) else n_inputs
-    gathers = not (is_uniform(steps) and reset_after)
-    size = _scratch_size(n_products, n_units, n_rows, gathers, pointer(tape))
-    work = np.empty(size, tape.dtype)
-    rows = np.empty(TERMS + ROWS_AHEAD, np.int64)
-    has_bias = gradient.size > 3 * n_units * (n_inputs + n_units)
     blocks = read_blocks(block_bounds)
+    may_be_scattered = not (is_uniform(steps) and is_one_block(blocks))
+    may_pack = n_rows >= _FEWEST_TERMS or may_be_scattered
+    size = _scratch_size(n_products, n_units, n_rows, may_pack, pointer(tape))
+    work = np.empty(size, tape.dtype)
+    rows = np.empty(2 * (TERMS + ROWS_AHEAD), np.int64)
+    has_bias = gradient.size > 3 * n_units * (n_inputs + n_units)
     n_shares = _count_shares(n_products, n_units, reset_after, pointer(tape))
     begin = part_start(n_rows * n_shares, n_workers, worker)
     end = part_start(n_rows * n_shares, n_workers, worker + 1)
@@ -515,6 +520,7 @@ def weight_gradient_share(
                 from_zeros,
                 reset_after,
                 pointer(rows),
+                may_pack,
                 pointer(work),
             )
         first_row += n_own

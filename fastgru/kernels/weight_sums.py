@@ -48,6 +48,12 @@ _LARGEST_KEPT = 2**20
 # How many times as long as a block's sums its rows of the tape have to be: both are
 # read by another core than wrote them.
 _ROWS_PER_KEPT = 2
+# Bundles of sequences and, of few sequences, how many those have: long runs of rows
+# are read faster, and a core holds what it wrote of so many.
+_BUNDLES, _FEWEST_OF_BUNDLE = 4, 16
+# Registers of a tape, of 16 MiB, beyond which it comes from memory and not from another
+# core's cache.
+_LARGEST_CACHED = 16 * 2**20 // REGISTERS.size
 # Groups of columns, of which each may be multiplied with inputs, states or both.
 COLUMN_GROUPS = 3
 # Registers, of 384 KiB, that inputs and states of ``TERMS`` rows may take where columns
@@ -72,7 +78,7 @@ def place_of_column(column, n_units):
 
 
 @inline
-def stand_together(column, end, n_units):
+def stand_side_by_side(column, end, n_units):
     """Whether tape columns stand side by side in a row of a gradient, too."""
     return column >= n_units or end <= n_units
 
@@ -126,6 +132,18 @@ def columns_of_group(group, n_products, n_units, reset_after, address):
     if group == 1:
         return Columns(n_units, 2 * n_units, 0, False, True, False)
     return Columns(3 * n_units, n_units, candidate, False, True, True)
+
+
+@inline
+def sequences_of_bundle(n_inputs, n_units, batch, n_rows, address):
+    """Return how many sequences make a bundle, in the order of sums of ``tape_rows``.
+
+    All, if there is nothing to share, or no cache holds what threads have written.
+    """
+    n_numbers = n_rows * (n_inputs + 5 * n_units)
+    if n_rows <= TERMS or n_numbers > _LARGEST_CACHED * lanes(address):
+        return batch
+    return min(batch, max(_FEWEST_OF_BUNDLE, (batch + _BUNDLES - 1) // _BUNDLES))
 
 
 @shared

@@ -77,8 +77,9 @@ class Tape:
     """What a forward pass keeps for the backward pass."""
 
     geometry: Geometry
-    blocks: np.ndarray  # bounds of sequences whose gates stand together
-    # (n_rows * 4H + slack + n_rows * I + slack,), rows of [hn r z n], then packed inputs
+    # Bounds of sequences whose gates and inputs stand together; see ``tape_rows``.
+    blocks: np.ndarray
+    # (n_rows * 4H + slack + n_rows * I + slack,), rows of [hn r z n], then of inputs
     gates: np.ndarray
     # ((batch + n_rows) * H + slack,), initial states, then packed rows; with a mask
     # twice as many, the second half times it

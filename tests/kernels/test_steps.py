@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastgru._jit import kernel
-from fastgru.kernels.steps import length, read_steps, user_number
+from fastgru.kernels.steps import length, read_steps, step_of, user_number
 from fastgru.layers.geometry import Geometry
 
 
@@ -14,6 +14,14 @@ def read_lengths(lengths, geometry):
     steps = read_steps(geometry)
     for b in range(steps.batch):
         lengths[user_number(steps, b)] = length(steps, b)
+
+
+@kernel
+def read_steps_of_rows(found, geometry):
+    """Write the step of each packed row, and of one behind the last."""
+    steps = read_steps(geometry)
+    for row in range(found.size):
+        found[row] = step_of(steps, row)
 
 
 @pytest.mark.parametrize(
@@ -33,3 +41,15 @@ def test_lengths_are_those_that_came_in(lengths):
         read_lengths(found, geometry.table)
         assert (found == expected).all()
         assert (geometry.lengths() == expected).all()
+
+
+@pytest.mark.parametrize(
+    "lengths", [[3, 0, 5, 1, 5, 2], [4, 4, 4], [0, 0], [1]], ids=str
+)
+def test_a_packed_row_is_of_its_step(lengths):
+    geometry = Geometry.concatenated(np.array(lengths))
+    running = [sum(length > t for length in lengths) for t in range(max(lengths))]
+    expected = np.repeat(np.arange(len(running)), running).tolist()
+    found = np.full(geometry.n_rows + 1, -1)
+    read_steps_of_rows(found, geometry.table)
+    assert found.tolist() == [*expected, geometry.n_steps]

@@ -231,7 +231,9 @@ def assert_rows_and_threads_do_not_matter(case):
     [{}, STACKS["3 layers without bias"], STACKS["dropout"]],
     ids=["layer", "no bias", "dropout"],
 )
-@pytest.mark.parametrize("batch", [11, 130], ids=["blocks of a group", "groups"])
+@pytest.mark.parametrize(
+    "batch", [11, 37, 130], ids=["blocks of a group", "bundles", "groups"]
+)
 @pytest.mark.usefixtures("two_threads")
 def test_threads_that_share_rows_give_the_same_sums(
     batch, kind, lengths, dtype, reset_after, monkeypatch
