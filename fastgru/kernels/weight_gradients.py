@@ -1,8 +1,8 @@
 """The gradients of the weights and biases, from a tape that holds the gates' gradients.
 
-Each thread owns some tiles of the result and sums over all rows, most of which others
-have just written, or all tiles and some of the rows; no atomics, the same bits for any
-number of threads.  See ``weight_sums`` for their order.
+Each thread owns some tiles of the result and sums over all rows, or all tiles and some
+of the rows, mostly those that it wrote itself; no atomics, the same bits for any number
+of threads.  See ``weight_sums`` and ``tape_rows`` for their order.
 
 Of a block of rows a few columns of the tape at a time are copied side by side, a panel,
 and multiplied with all that they are multiplied with: the inputs, the states, or both.

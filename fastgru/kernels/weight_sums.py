@@ -1,8 +1,8 @@
 """The sums that weights' gradients are made of: their order, their place, their parts.
 
-Long sums lose digits, so they are cut: ``TERMS`` rows of the tape are added up from
-zero, ``BLOCKS`` such sums likewise, a group, and of those the total is compensated for
-what rounding cuts off.
+Which row follows which, ``tape_rows`` tells.  Long sums lose digits, so they are cut:
+``TERMS`` rows of the tape are added up from zero, ``BLOCKS`` such sums likewise, a
+group, and of those the total is compensated for what rounding cuts off.
 
 Where the weights are few, threads share the rows as well as the results, cut into
 parts: the blocks of a single group, or the groups.  The parts' sums are kept until all
@@ -53,7 +53,7 @@ _ROWS_PER_KEPT = 2
 _BUNDLES, _FEWEST_OF_BUNDLE = 4, 16
 # Registers of a tape, of 16 MiB, beyond which it comes from memory and not from another
 # core's cache.
-_LARGEST_CACHED = 16 * 2**20 // REGISTERS.size
+_LARGEST_BUNDLED = 16 * 2**20 // REGISTERS.size
 # Groups of columns, of which each may be multiplied with inputs, states or both.
 COLUMN_GROUPS = 3
 # Registers, of 384 KiB, that inputs and states of ``TERMS`` rows may take where columns
@@ -141,7 +141,7 @@ def sequences_of_bundle(n_inputs, n_units, batch, n_rows, address):
     All, if there is nothing to share, or no cache holds what threads have written.
     """
     n_numbers = n_rows * (n_inputs + 5 * n_units)
-    if n_rows <= TERMS or n_numbers > _LARGEST_CACHED * lanes(address):
+    if n_rows <= TERMS or n_numbers > _LARGEST_BUNDLED * lanes(address):
         return batch
     return min(batch, max(_FEWEST_OF_BUNDLE, (batch + _BUNDLES - 1) // _BUNDLES))
 
