@@ -22,7 +22,8 @@ from fastgru.kernels.products import (
     vectors_for,
 )
 from fastgru.kernels.simd import TILE_ROWS, lanes, load, load_lanes, store
-from fastgru.kernels.steps import active, is_uniform, start, step_of, user_row
+from fastgru.kernels.steps import active, is_uniform, step_of, user_row
+from fastgru.kernels.tape_rows import find_in_block
 
 # Rows of a step of which some tiles are so low that rows of several steps fill better
 # ones: a few more than one tile.
@@ -367,17 +368,12 @@ def record_inputs(inputs, x, steps, begin, end, first_row, last_row):
     begin, end : the tape's block that they are of
     """
     n_columns = x.size
+    # Rows of a step are those of the block, or when lengths differ of all sequences.
+    last = end if is_uniform(steps) else steps.batch
     row, t = first_row, step_of(steps, first_row)
     while row < last_row:
-        if is_uniform(steps):
-            place = row - begin * steps.n_steps
-            t, b = place // (end - begin), begin + place % (end - begin)
-            n_rows = min(last_row - row, end - b)
-        else:
-            while row >= start(steps, t + 1):
-                t += 1
-            b = row - start(steps, t)
-            n_rows = min(last_row, start(steps, t + 1)) - row
+        t, b = find_in_block(steps, begin, end, row, t)
+        n_rows = min(last_row - row, active(steps, t, b, last))
         target = inputs + row * n_columns
         if is_uniform(steps) and steps.row_step == 1:
             source = x.address + user_row(steps, t, b) * n_columns

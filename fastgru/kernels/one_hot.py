@@ -79,10 +79,10 @@ def _add_columns(target, bias, packed, n_inputs, feature, n_vectors, begin, end)
 def sort_by_feature(inputs, n_inputs, steps, block_bounds):
     """Return the tape's rows feature by feature, and where each feature's begin."""
     n_rows = start(steps, steps.n_steps)
-    rows, state_rows = np.empty(n_rows, np.int64), np.empty(n_rows, np.int64)
+    rows, places = np.empty(n_rows, np.int64), np.empty(n_rows, np.int64)
     write_rows(
         pointer(rows),
-        pointer(state_rows),
+        pointer(places),  # scratch until it is written below
         steps,
         read_blocks(block_bounds),
         steps.batch,
@@ -94,13 +94,12 @@ def sort_by_feature(inputs, n_inputs, steps, block_bounds):
         starts[np.int64(inputs[row]) + 1] += 1
     for feature in range(n_inputs):
         starts[feature + 1] += starts[feature]
-    after, places = starts.copy(), np.empty(n_rows, np.int64)
+    after = starts.copy()
     for row in range(n_rows):
         feature = np.int64(inputs[rows[row]])
         places[after[feature]] = rows[row]
         after[feature] += 1
     keep_alive(rows)
-    keep_alive(state_rows)
     return places, starts
 
 

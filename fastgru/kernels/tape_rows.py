@@ -122,18 +122,24 @@ def stand_together(rows, n):
 
 
 @inline
-def step_and_sequence(steps, blocks, row, t):
-    """Return of which step and sequence a row of the tape is.
+def find_in_block(steps, begin, end, row, t):
+    """Return of which step and sequence a row of the tape's block begin to end - 1 is.
 
     t : at most that step, which is looked for from there on when lengths differ
     """
     if is_uniform(steps):
-        block = 0
-        while row >= blocks.bounds[block + 1] * steps.n_steps:
-            block += 1
-        begin, end = blocks.bounds[block], blocks.bounds[block + 1]
         place = row - begin * steps.n_steps
         return place // (end - begin), begin + place % (end - begin)
     while row >= start(steps, t + 1):
         t += 1
     return t, row - start(steps, t)
+
+
+@inline
+def step_and_sequence(steps, blocks, row, t):
+    """Return of which step and sequence a row of the tape is; t as above."""
+    block = 0
+    if is_uniform(steps):
+        while row >= blocks.bounds[block + 1] * steps.n_steps:
+            block += 1
+    return find_in_block(steps, blocks.bounds[block], blocks.bounds[block + 1], row, t)
