@@ -3,16 +3,17 @@
 Our own, because the C library's and NumPy's differ in the last bits between CPUs and
 systems; these are made of single operations that IEEE 754 rounds one way.  All are
 within 4 units in the last place over their whole range, denormal results and tiny
-arguments included; NaN goes in and comes out.  ``gate`` is the sigmoid of the cells,
-which gives up the digits of what is next to nothing for speed.
+arguments included; NaN goes in and comes out.  What a cell does in each of its steps,
+``gate`` and the tanh of float32, gives up a digit or two for speed, as it says there.
 
 Method: x = n ln 2 + r with n whole and abs(r) <= ln(2) / 2; a polynomial gives e**r -
 1, which keeps its accuracy near 0, and 2**n is assembled from bits.  Coefficients: of
 float32 fitted for the least relative error (an eighth of a unit), float64 the Taylor
-series to r**13; log as in fdlibm's e_log.c (Sun Microsystems).
+series to r**13; log as in fdlibm's e_log.c (Sun Microsystems).  tanh of float32 is a
+quotient of polynomials, fitted likewise, and of float64 what e**(-2 abs(x)) gives.
 
-A division takes a CPU longer than ten multiply-adds, but goes on beside them.  So two
-of the three in a cell are divisions, and the third, in tanh, is Newton's method.
+A division takes a CPU as long as ten multiply-adds or twenty, though it goes on beside
+them.  So a cell has two for its three quotients: ``gate_and_tanh`` shares one.
 """
 
 import math
@@ -23,6 +24,7 @@ from fastgru.kernels.simd import (
     fma,
     is_float64,
     mantissa_and_exponent,
+    power_of_eighth,
     power_of_two,
     where_less,
     where_negative,
@@ -46,19 +48,34 @@ GROWTH_32 = (
     1.666654646396637e-1,
     4.999999701976776e-1,
 )
-# The same of ``tanh``, in s = -r / 2: of (half_growth - s) / s**2.
-GROWTH_OF_TANH_32 = tuple(
-    c * (-2.0) ** (len(GROWTH_32) - i) for i, c in enumerate(GROWTH_32)
+# The same for abs(r) <= ln(2) / 16.
+GROWTH_OF_EIGHTH_32 = (1.6666858421176126e-1, 5.000644720220377e-1)
+# Of tanh(x) = x p(u) / q(u) with u = x**2 up to 8.5**2, the highest power first: fitted
+# within an eighth of a unit, then each moved by up to six units to where rounding does
+# least harm.
+TANH_ABOVE_32 = (
+    1.4032319306522822e-8,
+    2.1093504983582534e-5,
+    3.5249406937509775e-3,
+    1.3405737280845642e-1,
+    1.0,
 )
+TANH_BELOW_32 = (
+    8.052324460550153e-7,
+    3.333677595946938e-4,
+    2.5988632813096046e-2,
+    4.6739059686660767e-1,
+    1.0,
+)
+LARGEST_SQUARE_OF_TANH_32 = 72.25
 GROWTH_64 = tuple(1.0 / math.factorial(n) for n in range(13, 1, -1))
 # Below these a sigmoid no longer changes.
 LOWEST_32, LOWEST_64 = -104.0, -746.0
-# Beyond these, of either sign, a gate no longer changes; its powers of two are normal.
-LARGEST_OF_GATE_32, LARGEST_OF_GATE_64 = 86.0, 707.0
-# Above these a tanh is 1.
-LARGEST_OF_TANH_32, LARGEST_OF_TANH_64 = 10.0, 20.0
-# 1 / b for 1 <= b <= 2, within 1 %, by Chebyshev; the lowest power first.
-RECIPROCAL = (210 / 99, -144 / 99, 32 / 99)
+# Beyond these, of either sign, a gate no longer changes; its powers of two are normal,
+# also when they are multiplied with q of tanh, up to 400.
+LARGEST_OF_GATE_32, LARGEST_OF_GATE_64 = 80.0, 707.0
+# Above this a tanh is 1.
+LARGEST_OF_TANH_64 = 20.0
 
 
 @inline
@@ -124,58 +141,89 @@ def sigmoid(x):
 
 
 @inline
-def gate(x):
-    """Return sigmoid(x); as if x were at most 86 (float64: 707) from zero.
-
-    There a gate is 4e-38 or 1.  Its error is up to 3.2 units in the last place from -30
-    on, and up to 5.3 below.
-    """
+def inverse_gate(x):
+    """Return 1 + e**-x, of which a gate is the reciprocal; see there."""
     largest = LARGEST_OF_GATE_64 if is_float64(x) else LARGEST_OF_GATE_32
     x = where_less(x, -largest, -largest, x)
     x = where_less(largest, x, largest, x)
     if is_float64(x):
         rounded, growth = _reduce(-x)
         power = power_of_two(rounded, 0)
-        return 1.0 / (fma(power, growth, power) + 1.0)
-    rounded = fma(x, -LOG2_E, ROUNDING_32)
+        return fma(power, growth, power) + 1.0
+    rounded = fma(x, -8.0 * LOG2_E, ROUNDING_32)
     n = rounded - ROUNDING_32
-    r = fma(n, -LN2_32, -x)
-    p = fma(r, GROWTH_32[0], GROWTH_32[1])
-    p = fma(p, r, GROWTH_32[2])
-    p = fma(p, r, GROWTH_32[3])
-    p = fma(p, r, GROWTH_32[4])
+    r = fma(n, -LN2_32 / 8, -x)
+    p = fma(r, GROWTH_OF_EIGHTH_32[0], GROWTH_OF_EIGHTH_32[1])
     p = fma(p, r, 1.0)
     p = fma(p, r, 1.0)
-    return 1.0 / fma(p, power_of_two(rounded, 0), 1.0)
+    return fma(p, power_of_eighth(rounded), 1.0)
+
+
+@inline
+def gate(x):
+    """Return sigmoid(x); as if x were at most 80 (float64: 707) from zero.
+
+    There a gate is 2e-35 or 1.  Its error is up to 3.7 units in the last place from -30
+    on, and up to 5.5 below.
+    """
+    return 1.0 / inverse_gate(x)
+
+
+@inline
+def _terms_of_tanh_32(x):
+    """Return a numerator and a denominator, at least 1, of about tanh(x).
+
+    From 1 - 2**-24 on their quotient may be up to infinite, of the sign of x.
+    """
+    u = x * x
+    u = where_less(LARGEST_SQUARE_OF_TANH_32, u, LARGEST_SQUARE_OF_TANH_32, u)
+    below = fma(u, TANH_BELOW_32[0], TANH_BELOW_32[1])
+    above = fma(u, TANH_ABOVE_32[0], TANH_ABOVE_32[1])
+    below = fma(below, u, TANH_BELOW_32[2])
+    above = fma(above, u, TANH_ABOVE_32[2])
+    below = fma(below, u, TANH_BELOW_32[3])
+    above = fma(above, u, TANH_ABOVE_32[3])
+    below = fma(below, u, TANH_BELOW_32[4])
+    above = fma(above, u, TANH_ABOVE_32[4])
+    return x * above, below
+
+
+@inline
+def _at_most_1(x):
+    x = where_less(x, -1.0, -1.0, x)
+    return where_less(1.0, x, 1.0, x)
 
 
 @inline
 def tanh(x):
-    """Return tanh(x), accurate near 0: -m / (m + 2) with m = e**(-2 abs(x)) - 1."""
-    a = abs(x)
-    largest = LARGEST_OF_TANH_64 if is_float64(x) else LARGEST_OF_TANH_32
-    a = where_less(largest, a, largest, a)
+    """Return tanh(x), accurate near 0; of float32 within 5.2 units."""
     if is_float64(x):
+        # -m / (m + 2) with m = e**(-2 abs(x)) - 1.
+        a = abs(x)
+        a = where_less(LARGEST_OF_TANH_64, a, LARGEST_OF_TANH_64, a)
         rounded, growth = _reduce(a * -2.0)
         power = power_of_two(rounded, 0)
         m = fma(power, growth, power - 1.0)
         return copysign(m / (m + 2.0), x)
-    # With s = -r / 2 and half_growth = (e**r - 1) / -2.
-    rounded = fma(a, -2.0 * LOG2_E, ROUNDING_32)
-    n = rounded - ROUNDING_32
-    s = fma(n, LN2_32 / 2, a)
-    p = fma(s, GROWTH_OF_TANH_32[0], GROWTH_OF_TANH_32[1])
-    p = fma(p, s, GROWTH_OF_TANH_32[2])
-    p = fma(p, s, GROWTH_OF_TANH_32[3])
-    p = fma(p, s, GROWTH_OF_TANH_32[4])
-    half_growth = fma(p * s, s, s)
-    twice_power = power_of_two(rounded, 1)
-    m = fma(-twice_power, half_growth, fma(twice_power, 0.5, -1.0))
-    b = m + 2.0
-    y = fma(fma(b, RECIPROCAL[2], RECIPROCAL[1]), b, RECIPROCAL[0])
-    y = fma(fma(-b, y, 1.0), y, y)
-    y = fma(fma(-b, y, 1.0), y, y)
-    return copysign(m * y, x)
+    above, below = _terms_of_tanh_32(x)
+    return _at_most_1(above / below)
+
+
+@inline
+def gate_and_tanh(inverse, x):
+    """Return the reciprocal of an ``inverse_gate``, and tanh(x): by one division.
+
+    What that rounds is taken back of the gate, since an open one must be 1: a state
+    that it keeps would fade away.  It makes the errors of tanh up to 2.1 units larger.
+    If x is NaN, so are both.  float64 divides twice and stays as accurate.
+    """
+    if is_float64(x):
+        return 1.0 / inverse, tanh(x)
+    above, below = _terms_of_tanh_32(x)
+    shared = 1.0 / (inverse * below)
+    gate_of = shared * below
+    gate_of = fma(fma(-gate_of, inverse, 1.0), gate_of, gate_of)
+    return gate_of, _at_most_1(shared * (inverse * above))
 
 
 @inline

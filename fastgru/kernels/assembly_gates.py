@@ -3,7 +3,7 @@
 A gate is a chain of some twenty operations that wait for each other.  Here four chains
 take turns, so that a CPU always finds one that can go on; LLVM, to save registers, puts
 one behind the other, which takes half as long again.  The operations are those of
-``activations.gate`` and ``tanh`` one by one, and so are the bits.
+``inverse_gate`` and ``gate_and_tanh`` one by one, and so are the bits.
 """
 
 import struct
@@ -15,7 +15,14 @@ from numba.extending import intrinsic
 
 from fastgru.kernels import activations
 from fastgru.kernels.assembly import Assembly
-from fastgru.kernels.simd import INT64, REGISTERS, Vector, emit_beside, llvm_type
+from fastgru.kernels.simd import (
+    EIGHTHS,
+    INT64,
+    REGISTERS,
+    Vector,
+    emit_beside,
+    llvm_type,
+)
 
 HAS_GATES = REGISTERS.name == "AVX2"
 _N_ROWS = 4
@@ -42,7 +49,7 @@ class _Gates(Assembly):
     """The text: every r, every z, then tanh and the new states.
 
     Of each chain ``a`` holds the argument and at last the result, ``b`` the polynomial,
-    ``c`` the power of two, ``d`` what is needed for a moment.
+    ``c`` the power of two or another polynomial, ``d`` what is needed for a moment.
     """
 
     def __init__(self, builder, vector_type, sums, sums_row, n, n_row, h, h_row):
@@ -75,27 +82,22 @@ class _Gates(Assembly):
 
     def _table(self):
         """Return the address of all constants, a register of each."""
-        single = self._is_float32
-        numbers = {"one": 1.0, "two": 2.0, "half": 0.5, "sign": -0.0}
-        if single:
-            bias, self._mantissa = 127, 23
-            numbers |= {
+        lanes = self.vector_type.count
+        if self._is_float32:
+            numbers = {
                 "largest_of_gate": activations.LARGEST_OF_GATE_32,
-                "largest_of_tanh": activations.LARGEST_OF_TANH_32,
                 "rounding": activations.ROUNDING_32,
-                "minus_log2_e": -activations.LOG2_E,
-                "minus_2_log2_e": -2.0 * activations.LOG2_E,
-                "ln2": activations.LN2_32,
-                "half_ln2": activations.LN2_32 / 2,
+                "minus_eighths_log2_e": -8.0 * activations.LOG2_E,
+                "ln2_of_eighth": activations.LN2_32 / 8,
+                "largest_square": activations.LARGEST_SQUARE_OF_TANH_32,
             }
-            growths = {
-                "growth": activations.GROWTH_32,
-                "growth_of_tanh": activations.GROWTH_OF_TANH_32,
-                "reciprocal": activations.RECIPROCAL,
+            polynomials = {
+                "growth": activations.GROWTH_OF_EIGHTH_32,
+                "above": activations.TANH_ABOVE_32,
+                "below": activations.TANH_BELOW_32,
             }
         else:
-            bias, self._mantissa = 1023, 52
-            numbers |= {
+            numbers = {
                 "largest_of_gate": activations.LARGEST_OF_GATE_64,
                 "largest_of_tanh": activations.LARGEST_OF_TANH_64,
                 "rounding": activations.ROUNDING_64,
@@ -103,25 +105,26 @@ class _Gates(Assembly):
                 "minus_ln2_high": activations.MINUS_LN2_64[0],
                 "minus_ln2_low": activations.MINUS_LN2_64[1],
             }
-            growths = {"growth": activations.GROWTH_64}
+            polynomials = {"growth": activations.GROWTH_64}
+        numbers |= {"one": 1.0, "minus_one": -1.0, "two": 2.0, "sign": -0.0}
         numbers["minus_largest_of_gate"] = -numbers["largest_of_gate"]
-        self._terms = {name: len(values) for name, values in growths.items()}
-        for name, values in growths.items():
+        self._terms = {name: len(values) for name, values in polynomials.items()}
+        for name, values in polynomials.items():
             numbers |= {f"{name}_{i}": value for i, value in enumerate(values)}
-        kind, integer = ("f", "I") if single else ("d", "Q")
-        bits = {
-            name: struct.unpack(integer, struct.pack(kind, value))[0]
+        kind, integer = ("f", "I") if self._is_float32 else ("d", "Q")
+        words = {
+            name: struct.unpack(integer, struct.pack(kind, value)) * lanes
             for name, value in numbers.items()
         }
-        bits |= {
-            "bias": bias,
-            "bias_and_1": bias + 1,
-            "magnitude": 2 ** (8 * self.size - 1) - 1,
-        }
-        self._places = {name: i * self.vector_size for i, name in enumerate(bits)}
-        lanes, word = self.vector_type.count, ir.IntType(8 * self.size)
-        words = [number for number in bits.values() for _ in range(lanes)]
-        table = ir.Constant(ir.ArrayType(word, len(words)), words)
+        if self._is_float32:
+            words["eighths"] = EIGHTHS
+        else:
+            words["bias"] = (1023,) * lanes
+            words["magnitude"] = (2**63 - 1,) * lanes
+        self._places = {name: i * self.vector_size for i, name in enumerate(words)}
+        values = [word for register in words.values() for word in register]
+        word = ir.IntType(8 * self.size)
+        table = ir.Constant(ir.ArrayType(word, len(values)), values)
         variable = cgutils.global_constant(
             self._builder.module, "gate_constants", table
         )
@@ -156,12 +159,6 @@ class _Gates(Assembly):
         for i in range(1, self._terms[name]):
             self._packed("vfmadd213p", self._constant(f"{name}_{i}"), argument, value)
 
-    def _to_power(self, bias, value):
-        """Turn n + ROUNDING into a power of two."""
-        words = "d" if self._is_float32 else "q"
-        self._all(f"vpadd{words}", self._constant(bias), value, value)
-        self._all(f"vpsll{words}", f"$${self._mantissa}", value, value)
-
     def _growth_and_power_64(self):
         """From a: b becomes e**r - 1 and c the power of two; see ``_reduce``."""
         a, b, c = self._a, self._b, self._c
@@ -170,12 +167,14 @@ class _Gates(Assembly):
         self._packed("vsubp", self._constant("rounding"), c, b)
         self._packed("vfmadd231p", self._constant("minus_ln2_high"), b, a)
         self._packed("vfmadd231p", self._constant("minus_ln2_low"), b, a)
-        self._to_power("bias", c)
+        self._all("vpaddq", self._constant("bias"), c, c)
+        self._all("vpsllq", "$$52", c, c)
         self._polynomial("growth", a, b)
         self._packed("vmulp", a, b, b)
         self._packed("vfmadd213p", a, a, b)
 
-    def _gate(self, places):
+    def _inverse_gate(self, places):
+        """Leave ``inverse_gate`` in b."""
         a, b, c, d = self._a, self._b, self._c, self._d
         self._packed("vmovup", places, a)
         self._load("minus_largest_of_gate", d)
@@ -183,11 +182,13 @@ class _Gates(Assembly):
         self._load("largest_of_gate", d)
         self._packed("vminp", a, d, a)
         if self._is_float32:
-            self._load("minus_log2_e", c)
+            self._load("minus_eighths_log2_e", c)
             self._packed("vfmadd213p", self._constant("rounding"), a, c)
             self._packed("vsubp", self._constant("rounding"), c, b)
-            self._packed("vfnmsub231p", self._constant("ln2"), b, a)
-            self._to_power("bias", c)
+            self._packed("vfnmsub231p", self._constant("ln2_of_eighth"), b, a)
+            self._all("vpermd", self._constant("eighths"), c, d)
+            self._all("vpslld", "$$20", c, c)
+            self._all("vpaddd", d, c, c)
             self._polynomial("growth", a, b)
             self._packed("vfmadd213p", self._constant("one"), a, b)
             self._packed("vfmadd213p", self._constant("one"), a, b)
@@ -197,57 +198,49 @@ class _Gates(Assembly):
             self._growth_and_power_64()
             self._packed("vfmadd213p", c, c, b)
             self._packed("vaddp", self._constant("one"), b, b)
-        self._load("one", a)
-        self._packed("vdivp", b, a, a)
-        self._packed("vmovup", a, places)
 
-    def _candidate(self, r, hn, n):
-        """Leave tanh(r * hn + n) in b, and in n."""
-        a, b, c, d = self._a, self._b, self._c, self._d
+    def _reciprocal(self, value, result):
+        """Divide one by a value."""
+        self._load("one", result)
+        self._packed("vdivp", value, result, result)
+
+    def _argument(self, r, hn, n):
+        """Leave r * hn + n in a, and in n."""
+        a, c = self._a, self._c
         self._packed("vmovup", r, a)
         self._packed("vmovup", hn, c)
         self._packed("vfmadd213p", n, c, a)
         self._packed("vmovup", a, n)
+
+    def _gate_and_tanh_32(self, z, n):
+        """Leave in c and b what ``gate_and_tanh`` gives of what stands in z and n."""
+        a, b, c, d = self._a, self._b, self._c, self._d
+        self._packed("vmulp", a, a, a)
+        self._load("largest_square", d)
+        self._packed("vminp", a, d, a)
+        self._polynomial("below", a, c)
+        self._polynomial("above", a, b)
+        self._packed("vmulp", n, b, b)
+        self._packed("vmovup", z, d)
+        self._packed("vmulp", d, b, b)
+        self._packed("vmulp", c, d, d)
+        self._reciprocal(d, a)
+        self._packed("vmulp", a, c, c)
+        self._packed("vmulp", a, b, b)
+        self._load("one", a)
+        self._packed("vfnmadd231p", z, c, a)
+        self._packed("vfmadd231p", c, a, c)
+        self._load("minus_one", d)
+        self._packed("vmaxp", b, d, b)
+        self._load("one", d)
+        self._packed("vminp", b, d, b)
+
+    def _gate_and_tanh_64(self, z, n):
+        """Do the same in float64, by a division each."""
+        a, b, c, d = self._a, self._b, self._c, self._d
         self._packed("vandp", self._constant("magnitude"), a, a)
         self._load("largest_of_tanh", d)
         self._packed("vminp", a, d, a)
-        if self._is_float32:
-            self._tanh_32()
-        else:
-            self._tanh_64()
-        self._packed("vmovup", n, a)
-        self._packed("vandp", self._constant("sign"), a, a)
-        self._packed("vandp", self._constant("magnitude"), b, b)
-        self._packed("vorp", a, b, b)
-        self._packed("vmovup", b, n)
-
-    def _tanh_32(self):
-        """From the magnitude in a, b becomes that of tanh, negative."""
-        a, b, c, d = self._a, self._b, self._c, self._d
-        self._load("minus_2_log2_e", c)
-        self._packed("vfmadd213p", self._constant("rounding"), a, c)
-        self._packed("vsubp", self._constant("rounding"), c, b)
-        self._packed("vfmadd231p", self._constant("half_ln2"), b, a)
-        self._to_power("bias_and_1", c)
-        self._polynomial("growth_of_tanh", a, b)
-        self._packed("vmulp", a, b, b)
-        self._packed("vfmadd213p", a, a, b)
-        self._load("half", a)
-        self._packed("vfmsub213p", self._constant("one"), c, a)
-        self._packed("vfnmadd213p", a, c, b)
-        self._packed("vaddp", self._constant("two"), b, a)
-        self._load("reciprocal_2", c)
-        for i in (1, 0):
-            self._packed("vfmadd213p", self._constant(f"reciprocal_{i}"), a, c)
-        for _ in range(2):
-            self._load("one", d)
-            self._packed("vfnmadd231p", a, c, d)
-            self._packed("vfmadd231p", d, c, c)
-        self._packed("vmulp", c, b, b)
-
-    def _tanh_64(self):
-        """Do the same in float64."""
-        a, b, c = self._a, self._b, self._c
         self._packed("vaddp", a, a, a)
         self._packed("vxorp", self._constant("sign"), a, a)
         self._growth_and_power_64()
@@ -255,17 +248,31 @@ class _Gates(Assembly):
         self._packed("vfmadd213p", a, c, b)
         self._packed("vaddp", self._constant("two"), b, a)
         self._packed("vdivp", a, b, b)
+        self._packed("vmovup", n, a)
+        self._packed("vandp", self._constant("sign"), a, a)
+        self._packed("vandp", self._constant("magnitude"), b, b)
+        self._packed("vorp", a, b, b)
+        self._packed("vmovup", z, d)
+        self._reciprocal(d, c)
 
     def emit(self):
         """Emit all of it, and return the new states."""
         r, z, hn = (self._at(self._sums, v) for v in range(3))
         n, h = self._at(self._n, 0), self._at(self._h, 0)
         a, b, c = self._a, self._b, self._c
-        self._gate(r)
-        self._gate(z)
-        self._candidate(r, hn, n)
+        self._inverse_gate(r)
+        self._reciprocal(b, a)
+        self._packed("vmovup", a, r)
+        self._inverse_gate(z)
+        self._packed("vmovup", b, z)
+        self._argument(r, hn, n)
+        if self._is_float32:
+            self._gate_and_tanh_32(z, n)
+        else:
+            self._gate_and_tanh_64(z, n)
+        self._packed("vmovup", c, z)
+        self._packed("vmovup", b, n)
         self._packed("vmovup", h, a)
-        self._packed("vmovup", z, c)
         self._packed("vsubp", b, a, a)
         self._packed("vfmadd213p", b, c, a)
         return self.call()

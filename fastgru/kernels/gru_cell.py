@@ -26,7 +26,7 @@ A row of the tape holds [hn r z n], each H numbers, where hn = U_n h + b_hn with
 """
 
 from fastgru._jit import compiled_once, inline
-from fastgru.kernels.activations import gate, tanh
+from fastgru.kernels.activations import gate, gate_and_tanh, inverse_gate, tanh
 from fastgru.kernels.assembly_gates import HAS_GATES, new_states_of_4_rows
 from fastgru.kernels.packing import biases, recurrent_weights
 from fastgru.kernels.products import (
@@ -135,13 +135,14 @@ def _make_finish(load_rows, two_at_a_time):
             sums_of_both = beside(
                 load_rows(sums, sums_row), load_rows(sums + wide, sums_row)
             )
-            gates = gate(sums_of_both)
-            r, z = first_half(gates), second_half(gates)
+            inverses = inverse_gate(sums_of_both)
+            inverse_r, inverse_z = first_half(inverses), second_half(inverses)
         else:
-            r = gate(load_rows(sums, sums_row))
-            z = gate(load_rows(sums + wide, sums_row))
+            inverse_r = inverse_gate(load_rows(sums, sums_row))
+            inverse_z = inverse_gate(load_rows(sums + wide, sums_row))
+        r = 1.0 / inverse_r
         hn = load_rows(sums + 2 * wide, sums_row)
-        n = tanh(fma(r, hn, load_rows(before_n, before_row)))
+        z, n = gate_and_tanh(inverse_z, fma(r, hn, load_rows(before_n, before_row)))
         new = _new_state(z, n, load_rows(h, h_row))
         if training:
             _store_valid_rows(h_next, h_row, new, valid)

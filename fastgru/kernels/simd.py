@@ -23,6 +23,7 @@ are.
 
 import operator
 import platform
+import struct
 from dataclasses import dataclass
 
 from llvmlite import ir
@@ -699,6 +700,58 @@ def power_of_two(typingctx, rounded, shift):
         return builder.bitcast(builder.shl(exponent, constant(mantissa)), args[0].type)
 
     return rounded(rounded, shift), codegen
+
+
+# The bits of a float32 2**(j/8), less what j, moved up by 20 bits, adds to them; for the
+# eight numbers j.
+EIGHTHS = tuple(
+    struct.unpack("I", struct.pack("f", 2.0 ** (j / 8)))[0] - (j << 20)
+    for j in range(8)
+)
+
+
+def _emit_look_up(builder, numbers):
+    """Emit the ``EIGHTHS`` that the last three bits of each of 32-bit numbers name."""
+    n = numbers.type.count
+    table = {"AVX-512": 16, "AVX2": 8}.get(REGISTERS.name)
+    if table is not None:
+        values = ir.Constant(ir.VectorType(INT32, table), EIGHTHS * (table // 8))
+        name = {
+            "AVX-512": "llvm.x86.avx512.permvar.si.512",
+            "AVX2": "llvm.x86.avx2.permd",
+        }[REGISTERS.name]
+        kind = ir.FunctionType(values.type, [values.type, values.type])
+        function = cgutils.get_or_insert_function(builder.module, kind, name)
+        registers = _emit_rows(builder, numbers, n // table)
+        return emit_beside(
+            builder, [builder.call(function, [values, r]) for r in registers]
+        )
+    # Three times half as many.
+    values = [ir.Constant(numbers.type, [bits] * n) for bits in EIGHTHS]
+    for bit in (1, 2, 4):
+        one, none = (ir.Constant(numbers.type, [v] * n) for v in (bit, 0))
+        is_set = builder.icmp_signed("!=", builder.and_(numbers, one), none)
+        pairs = zip(values[::2], values[1::2], strict=True)
+        values = [builder.select(is_set, odd, even) for even, odd in pairs]
+    return values[0]
+
+
+@intrinsic
+def power_of_eighth(typingctx, rounded):
+    """Return ``2 ** (n / 8)`` for a float32's whole number n given as ``n + ROUNDING``.
+
+    See ``power_of_two``; of float64 nothing of use, since no one asks.
+    """
+
+    def codegen(context, builder, sig, args):
+        bits, constant, width = _integers(builder, args[0])
+        if width == 64:
+            return args[0]
+        whole = builder.shl(bits, constant(20))
+        power = builder.add(whole, _emit_look_up(builder, bits))
+        return builder.bitcast(power, args[0].type)
+
+    return rounded(rounded), codegen
 
 
 @intrinsic

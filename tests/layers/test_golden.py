@@ -20,8 +20,8 @@ pytestmark = pytest.mark.timeout(600)
 
 # By type, and whether the reset gate acts after the product or before.
 GOLDEN = {
-    "f4 after": "7b0e1b96281b8020c49db025c32a272eb6445fc9d6ceb5fbf5eada8ae1fca0f7",
-    "f4 before": "29dec79b841bfb0e31c2a5c1b65ebdc8b7bb4696ca280b04a20c4d6b296d47d5",
+    "f4 after": "1b99179d6fc32ad76fd927d500e4e49746f73ed43566cc12ae7adc7159fa50c2",
+    "f4 before": "d0f13b11234d87526b9adeb868a11edf63ee29d731802d8b308b9c022ab4085c",
     "f8 after": "413d7da49b9390f9f4cbf3a647856a1fb8ed960feb40c37235fb9c1abe559c09",
     "f8 before": "8df4c295f7a87ba5101b24cfbbe5ae56478503244ee891acda67d997177e61b8",
 }
