@@ -39,7 +39,9 @@ from fastgru.kernels.products import (
     vectors_for,
 )
 from fastgru.kernels.simd import (
+    REGISTERS,
     REGISTERS_PER_LINE,
+    TILE_VECTORS,
     beside,
     first_half,
     fma,
@@ -64,6 +66,13 @@ from fastgru.kernels.tile import (
     tile_3,
     wide_tile,
 )
+
+# Bytes of a panel's weights for one term, and of the first cache of most CPUs.
+_BYTES_OF_TERM = TILE_VECTORS * REGISTERS.size
+_FIRST_CACHE = 32768
+# Panels of a single row side by side while weights come from the second cache: two as
+# wide as a cache line are sums enough then, or as much of narrower ones.
+_FEW_PANELS = min(WIDE_PANELS, 2 * REGISTERS_PER_LINE)
 
 
 @inline
@@ -262,6 +271,12 @@ def _finish_reset_after(
 
 
 @inline
+def _keeps_panels(n_panels, n_units):
+    """Whether the first cache keeps the weights of so many panels for the next step."""
+    return n_panels * n_units * _BYTES_OF_TERM <= _FIRST_CACHE
+
+
+@inline
 def _fetch_states(rows, h_next, h_row):
     """Fetch the lines of states that a tile is going to write.
 
@@ -303,10 +318,16 @@ def step_reset_after(
     """
     wide = lanes(h)
     if rows == 1:
+        # Of weights that the first cache does not keep, those of few panels are not too
+        # much for it: who goes through panels forth and back finds the last ones there.
+        together = WIDE_PANELS
         n_groups = (end - begin + WIDE_PANELS - 1) // WIDE_PANELS
+        if not _keeps_panels(end - begin, n_units):
+            together = _FEW_PANELS
+            n_groups = (end - begin + _FEW_PANELS - 1) // _FEW_PANELS
         for k in range(n_groups):
-            vector = begin + in_turn(k, 0, n_groups, descends) * WIDE_PANELS
-            panels = min(WIDE_PANELS, end - vector)
+            vector = begin + in_turn(k, 0, n_groups, descends) * together
+            panels = min(together, end - vector)
             wide_tile(
                 panels,
                 sums,
