@@ -64,7 +64,7 @@ from fastgru.kernels.tile import (
     gates_tile,
     tile_2,
     tile_3,
-    wide_tile,
+    wide_tile_3,
 )
 
 # Bytes of a panel's weights for one term, and of the first cache of most CPUs.
@@ -328,7 +328,7 @@ def step_reset_after(
         for k in range(n_groups):
             vector = begin + in_turn(k, 0, n_groups, descends) * together
             panels = min(together, end - vector)
-            wide_tile(
+            wide_tile_3(
                 panels,
                 sums,
                 3 * wide,

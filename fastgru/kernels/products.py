@@ -34,7 +34,8 @@ from fastgru.kernels.tile import (
     column_tile_2,
     column_tile_3,
     panel_tile,
-    wide_tile,
+    wide_tile_2,
+    wide_tile_3,
 )
 
 # Terms of a sum over rows that are added from zero in one go: longer sums lose
@@ -178,12 +179,30 @@ def in_turn(k, begin, end, descends):
 
 
 @inline
-def _whole_panels(n_vectors, begin, end):
-    """Return the first of the panels of three registers in a share, and their end."""
-    # They come first of all panels, those of two behind them.
-    n_whole = n_vectors - (TILE_VECTORS - 1) * panels_for(n_vectors)
-    first = (begin + TILE_VECTORS - 1) // TILE_VECTORS
-    return first, min(n_whole, end // TILE_VECTORS)
+def _whole_panels(width, n_vectors, begin, end):
+    """Return the first of the panels of two or three registers in a share, their end.
+
+    Only those that lie in it as a whole.
+    """
+    # Those of three come first of all panels.
+    n_panels = panels_for(n_vectors)
+    n_wide = n_vectors - (TILE_VECTORS - 1) * n_panels
+    if width == TILE_VECTORS:
+        first = (begin + TILE_VECTORS - 1) // TILE_VECTORS
+        return first, min(n_wide, end // TILE_VECTORS)
+    first = (begin - n_wide + TILE_VECTORS - 2) // (TILE_VECTORS - 1)
+    return max(n_wide, first), min(n_panels, (end - n_wide) // (TILE_VECTORS - 1))
+
+
+@inline
+def _row_of_panels(width, panels, c, init, a, b, n_terms):
+    """Compute one row of a few panels that stand one behind the other."""
+    c_panel = width * lanes(c)
+    b_panel = c_panel * n_terms
+    if width == TILE_VECTORS:
+        wide_tile_3(panels, c, c_panel, init, c_panel, a, b, b_panel, c_panel, n_terms)
+    else:
+        wide_tile_2(panels, c, c_panel, init, c_panel, a, b, b_panel, c_panel, n_terms)
 
 
 @compiled_once
@@ -211,14 +230,17 @@ def fetching_product_share(
     """
     wide = lanes(c)
     n_panels = panels_for(n_vectors)
-    first_whole, end_whole = _whole_panels(n_vectors, begin, end)
+    n_wide = n_vectors - (TILE_VECTORS - 1) * n_panels
     for k in range(n_panels):
         panel = in_turn(k, 0, n_panels, descends)
-        # Of one row, whole panels go together, with the first of their group.
+        # Of one row, panels of a width go together, with the first of their group.
         in_group, together = 0, 0
-        if rows == 1 and first_whole <= panel < end_whole:
-            in_group = (panel - first_whole) % WIDE_PANELS
-            together = min(WIDE_PANELS, end_whole - (panel - in_group))
+        if rows == 1 and n_panels > 1:
+            width = TILE_VECTORS if panel < n_wide else TILE_VECTORS - 1
+            first_whole, end_whole = _whole_panels(width, n_vectors, begin, end)
+            if first_whole <= panel < end_whole:
+                in_group = (panel - first_whole) % WIDE_PANELS
+                together = min(WIDE_PANELS, end_whole - (panel - in_group))
         if together > 1 and in_group > 0:
             continue
         first = panel_start(n_vectors, panel)
@@ -226,17 +248,9 @@ def fetching_product_share(
         v = max(begin, first)
         width = min(end, after) - v
         if together > 1:
-            wide_tile(
-                together,
-                c + v * wide,
-                TILE_VECTORS * wide,
-                init + v * wide,
-                TILE_VECTORS * wide,
-                a,
-                b + v * wide * n_terms,
-                TILE_VECTORS * wide * n_terms,
-                TILE_VECTORS * wide,
-                n_terms,
+            place, weights = v * wide, b + v * wide * n_terms
+            _row_of_panels(
+                width, together, c + place, init + place, a, weights, n_terms
             )
         elif width > 0:
             first_line = part_start(n_lines, n_panels, panel)

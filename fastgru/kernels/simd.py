@@ -702,31 +702,33 @@ def power_of_two(typingctx, rounded, shift):
     return rounded(rounded, shift), codegen
 
 
-# The bits of a float32 2**(j/8), less what j, moved up by 20 bits, adds to them; for the
-# eight numbers j.
+# Of each eighth j the bits of a float32 2**(j/8), less what j adds to them when it is
+# moved up by 20 bits.
 EIGHTHS = tuple(
     struct.unpack("I", struct.pack("f", 2.0 ** (j / 8)))[0] - (j << 20)
     for j in range(8)
 )
+# What looks up numbers of 32 bits in a register of them.
+_LOOK_UPS = {
+    "AVX-512": "llvm.x86.avx512.permvar.si.512",
+    "AVX2": "llvm.x86.avx2.permd",
+}
 
 
 def _emit_look_up(builder, numbers):
     """Emit the ``EIGHTHS`` that the last three bits of each of 32-bit numbers name."""
     n = numbers.type.count
-    table = {"AVX-512": 16, "AVX2": 8}.get(REGISTERS.name)
-    if table is not None:
+    instruction = _LOOK_UPS.get(REGISTERS.name)
+    if instruction is not None:
+        table = REGISTERS.size // 4
         values = ir.Constant(ir.VectorType(INT32, table), EIGHTHS * (table // 8))
-        name = {
-            "AVX-512": "llvm.x86.avx512.permvar.si.512",
-            "AVX2": "llvm.x86.avx2.permd",
-        }[REGISTERS.name]
         kind = ir.FunctionType(values.type, [values.type, values.type])
-        function = cgutils.get_or_insert_function(builder.module, kind, name)
+        look_up = cgutils.get_or_insert_function(builder.module, kind, instruction)
         registers = _emit_rows(builder, numbers, n // table)
         return emit_beside(
-            builder, [builder.call(function, [values, r]) for r in registers]
+            builder, [builder.call(look_up, [values, r]) for r in registers]
         )
-    # Three times half as many.
+    # Elsewhere by halves: bit by bit, of each two values the one that it names.
     values = [ir.Constant(numbers.type, [bits] * n) for bits in EIGHTHS]
     for bit in (1, 2, 4):
         one, none = (ir.Constant(numbers.type, [v] * n) for v in (bit, 0))
@@ -738,17 +740,18 @@ def _emit_look_up(builder, numbers):
 
 @intrinsic
 def power_of_eighth(typingctx, rounded):
-    """Return ``2 ** (n / 8)`` for a float32's whole number n given as ``n + ROUNDING``.
+    """Return ``2 ** (n / 8)`` for a whole number n given as ``n + ROUNDING``.
 
-    See ``power_of_two``; of float64 nothing of use, since no one asks.
+    See ``power_of_two``.  For float32 only: of float64 it returns what it was given.
     """
 
     def codegen(context, builder, sig, args):
         bits, constant, width = _integers(builder, args[0])
         if width == 64:
             return args[0]
-        whole = builder.shl(bits, constant(20))
-        power = builder.add(whole, _emit_look_up(builder, bits))
+        # The bits of n // 8 to the exponent, and n % 8 below it.
+        moved = builder.shl(bits, constant(20))
+        power = builder.add(moved, _emit_look_up(builder, bits))
         return builder.bitcast(power, args[0].type)
 
     return rounded(rounded), codegen

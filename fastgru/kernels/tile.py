@@ -270,10 +270,46 @@ def gates_tile(
     return sig, codegen
 
 
-@intrinsic
-def wide_tile(
-    typingctx,
-    panels,
+def _make_wide_tile(width):
+    """Make sums over k of one row by up to WIDE_PANELS panels of ``width`` registers.
+
+    One row by one panel is so many sums, too few to keep the multiply-add units busy:
+    each addition waits for the one before.
+    """
+
+    @intrinsic
+    def tile(
+        typingctx,
+        panels,
+        c,
+        c_panel,
+        init,
+        init_panel,
+        a,
+        b,
+        b_panel,
+        b_row,
+        n_terms,
+    ):
+        n = types.intp
+        sig = types.void(n, c, n, init, n, a, b, n, n, n)
+
+        def codegen(context, builder, sig, args):
+            panels, *args = args
+            vector_type = llvm_type(Vector(sig.args[1].dtype))
+            for count in _cases(builder, panels, WIDE_PANELS):
+                _emit_wide_tile(builder, width, count, *args, vector_type)
+            return context.get_dummy_value()
+
+        return sig, codegen
+
+    return tile
+
+
+def _emit_wide_tile(
+    builder,
+    width,
+    count,
     c,
     c_panel,
     init,
@@ -283,35 +319,22 @@ def wide_tile(
     b_panel,
     b_row,
     n_terms,
+    vector_type,
 ):
-    """Compute sums over k of one row by up to WIDE_PANELS panels of three registers.
-
-    One row by one panel is three sums, too few to keep the multiply-add units busy:
-    each addition waits for the one before.
-    """
-    n = types.intp
-    sig = types.void(n, c, n, init, n, a, b, n, n, n)
-
-    def codegen(context, builder, sig, args):
-        panels, c, c_panel, init, init_panel, a, b, b_panel, b_row, n_terms = args
-        vector_type = llvm_type(Vector(sig.args[1].dtype))
-        for count in _cases(builder, panels, WIDE_PANELS):
-            shape = [(i, v) for i in range(count) for v in range(TILE_VECTORS)]
-            starts = [
-                builder.gep(b, [builder.mul(b_panel, ir.Constant(INT64, i))])
-                for i in range(count)
-            ]
-            sums = [
-                emit_load(builder, place, vector_type)
-                for place in _places(builder, init, init_panel, shape, vector_type)
-            ]
-            sums = _sums_of_row(builder, sums, starts, a, b_row, n_terms, vector_type)
-            places = _places(builder, c, c_panel, shape, vector_type)
-            for place, value in zip(places, sums, strict=True):
-                emit_store(builder, value, place)
-        return context.get_dummy_value()
-
-    return sig, codegen
+    """Emit such a tile of so many panels."""
+    shape = [(i, v) for i in range(count) for v in range(width)]
+    starts = [
+        builder.gep(b, [builder.mul(b_panel, ir.Constant(INT64, i))])
+        for i in range(count)
+    ]
+    sums = [
+        emit_load(builder, place, vector_type)
+        for place in _places(builder, init, init_panel, shape, vector_type)
+    ]
+    sums = _sums_of_row(builder, sums, starts, a, b_row, n_terms, vector_type)
+    places = _places(builder, c, c_panel, shape, vector_type)
+    for place, value in zip(places, sums, strict=True):
+        emit_store(builder, value, place)
 
 
 def _places(builder, base, row, shape, vector_type):
@@ -342,6 +365,7 @@ def _sums_of_row(builder, sums, panels, a, b_row, n_terms, vector_type):
     """Emit the loop over k of one row: each sum has weights of its own."""
     if HAS_ASSEMBLY:
         return sums_over_panels(builder, sums, a, panels, b_row, n_terms)
+    width = len(sums) // len(panels)
 
     def add_term(column, weights_row, sums):
         factor = emit_spread(
@@ -351,9 +375,7 @@ def _sums_of_row(builder, sums, panels, a, b_row, n_terms, vector_type):
         return [
             emit_call(builder, "fma", vector_type, factor, weight, next(totals))
             for panel in panels
-            for weight in _weights(
-                builder, panel, weights_row, TILE_VECTORS, vector_type
-            )
+            for weight in _weights(builder, panel, weights_row, width, vector_type)
         ]
 
     panels = [_opaque(builder, panel) for panel in panels]
@@ -474,6 +496,9 @@ def _loop_part(builder, add_term, state, strides, begin, end, step):
 # that some CPUs fetch on the way, or 0; lines are n_lines, of which at most n_terms are
 # fetched, lines_step numbers apart, that will be written.
 tile_2, tile_3 = (_make_tile(width) for width in (2, 3))
+# The same of one row by panels of weights side by side, b_panel numbers apart: of so
+# many registers of c, c_panel apart, and init, init_panel apart.
+wide_tile_2, wide_tile_3 = (_make_wide_tile(width) for width in (2, 3))
 # The same where rows of a stand one number apart, and numbers of a row a_k apart.
 column_tile_1, column_tile_2, column_tile_3 = (
     _make_column_tile(width, adds=False) for width in (1, 2, 3)

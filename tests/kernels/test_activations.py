@@ -241,7 +241,10 @@ def test_two_that_share_a_division_at_the_ends_of_their_range(dtype):
 @BOTH_DTYPES
 @pytest.mark.parametrize("place", [0, 1])
 def test_of_two_that_share_a_division_nan_comes_out_in_its_lane(dtype, place):
-    arguments = np.linspace(-3, 3, 16).astype(dtype), np.linspace(2, -2, 16, dtype=dtype)
+    arguments = (
+        np.linspace(-3, 3, 16).astype(dtype),
+        np.linspace(2, -2, 16, dtype=dtype),
+    )
     arguments[place][5] = np.nan
     results = compute_both(*arguments)
     assert np.isnan(results[place][5])
