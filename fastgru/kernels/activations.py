@@ -171,9 +171,9 @@ def gate(x):
 
 @inline
 def _terms_of_tanh_32(x):
-    """Return a numerator and a denominator, at least 1, of about tanh(x).
+    """Return a numerator and a denominator, at least 1, of tanh(x).
 
-    From 1 - 2**-24 on their quotient may be up to infinite, of the sign of x.
+    Where that is next to 1 their quotient may be anything from there to infinity.
     """
     u = x * x
     u = where_less(LARGEST_SQUARE_OF_TANH_32, u, LARGEST_SQUARE_OF_TANH_32, u)
@@ -213,17 +213,17 @@ def tanh(x):
 def gate_and_tanh(inverse, x):
     """Return the reciprocal of an ``inverse_gate``, and tanh(x): by one division.
 
-    What that rounds is taken back of the gate, since an open one must be 1: a state
-    that it keeps would fade away.  It makes the errors of tanh up to 2.1 units larger.
-    If x is NaN, so are both.  float64 divides twice and stays as accurate.
+    A step of Newton's method takes back what that rounds of the gate, since an open one
+    must be 1: a state that it keeps would fade away.  The errors of tanh are up to 2.1
+    units larger.  If x is NaN, so are both.  float64 divides twice.
     """
     if is_float64(x):
         return 1.0 / inverse, tanh(x)
     above, below = _terms_of_tanh_32(x)
     shared = 1.0 / (inverse * below)
-    gate_of = shared * below
-    gate_of = fma(fma(-gate_of, inverse, 1.0), gate_of, gate_of)
-    return gate_of, _at_most_1(shared * (inverse * above))
+    reciprocal = shared * below
+    reciprocal = fma(fma(-reciprocal, inverse, 1.0), reciprocal, reciprocal)
+    return reciprocal, _at_most_1(shared * (inverse * above))
 
 
 @inline
