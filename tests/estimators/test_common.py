@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
-from sklearn.utils import get_tags
+from sklearn.utils import estimator_checks, get_tags
 from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -738,19 +739,21 @@ def test_without_verbose_nothing_is_shown(make, verbose, capsys):
 
 
 QUICK = {"max_iter": 100, "batch_size": 20, "learning_rate_init": 0.03}
-# With "auto" all samples of the checks are in one minibatch.  In several, and by sums
-# in float32, a weight of 2 is not the same as a sample that comes twice.  (Nor is it
-# where training amplifies roundings: a step size at which the loss jumps.)
+# With "auto" all samples of the checks are in one minibatch.  In several a weight of 2
+# is not the same as a sample that comes twice, nor is it where training amplifies
+# roundings: of float32, or at a step size at which the loss jumps.
 FULL_BATCH = {"dtype": "float64", "batch_size": "auto"}
+WEIGHTS_CHECK = "check_sample_weight_equivalence_on_dense_data"
 
 
 def failing_checks(estimator):
     """Name what an estimator cannot pass: weights that equal repetitions."""
-    name = "check_sample_weight_equivalence_on_dense_data"
     settings = estimator.get_params()
     if isinstance(estimator, SequenceScaler) or FULL_BATCH.items() <= settings.items():
         return {}
-    return {name: "minibatches or float32"}
+    if settings == GRURegressor().get_params():
+        return {}  # to roundings of float32: see the test
+    return {WEIGHTS_CHECK: "minibatches or float32"}
 
 
 SKLEARN_CHECKS = parametrize_with_checks(
@@ -797,7 +800,12 @@ NAMES, CHECKS = SKLEARN_CHECKS.args
 
 # A list of them: older versions of scikit-learn give an iterator.
 @pytest.mark.parametrize(NAMES, list(CHECKS), **SKLEARN_CHECKS.kwargs)
-def test_scikit_learns_checks(estimator, check):
+def test_scikit_learns_checks(estimator, check, monkeypatch):
+    is_float32 = estimator.get_params().get("dtype") == "float32"
+    if check.func.__name__ == WEIGHTS_CHECK and is_float32:
+        # Sums of float32 round otherwise; the check asks for 1e-7, which luck decides.
+        compare = partial(estimator_checks.assert_allclose_dense_sparse, rtol=1e-6)
+        monkeypatch.setattr(estimator_checks, "assert_allclose_dense_sparse", compare)
     check(estimator)
 
 
