@@ -179,19 +179,24 @@ def in_turn(k, begin, end, descends):
 
 
 @inline
+def _wide_panels(n_vectors):
+    """Return how many of two panels or more have three registers: the first ones."""
+    return n_vectors - (TILE_VECTORS - 1) * panels_for(n_vectors)
+
+
+@inline
 def _whole_panels(width, n_vectors, begin, end):
     """Return the first of the panels of two or three registers in a share, their end.
 
     Only those that lie in it as a whole.
     """
-    # Those of three come first of all panels.
-    n_panels = panels_for(n_vectors)
-    n_wide = n_vectors - (TILE_VECTORS - 1) * n_panels
+    n_wide = _wide_panels(n_vectors)
     if width == TILE_VECTORS:
         first = (begin + TILE_VECTORS - 1) // TILE_VECTORS
         return first, min(n_wide, end // TILE_VECTORS)
     first = (begin - n_wide + TILE_VECTORS - 2) // (TILE_VECTORS - 1)
-    return max(n_wide, first), min(n_panels, (end - n_wide) // (TILE_VECTORS - 1))
+    after = (end - n_wide) // (TILE_VECTORS - 1)
+    return max(n_wide, first), min(panels_for(n_vectors), after)
 
 
 @inline
@@ -230,7 +235,7 @@ def fetching_product_share(
     """
     wide = lanes(c)
     n_panels = panels_for(n_vectors)
-    n_wide = n_vectors - (TILE_VECTORS - 1) * n_panels
+    n_wide = _wide_panels(n_vectors)
     for k in range(n_panels):
         panel = in_turn(k, 0, n_panels, descends)
         # Of one row, panels of a width go together, with the first of their group.

@@ -295,10 +295,9 @@ def _make_wide_tile(width):
         sig = types.void(n, c, n, init, n, a, b, n, n, n)
 
         def codegen(context, builder, sig, args):
-            panels, *args = args
             vector_type = llvm_type(Vector(sig.args[1].dtype))
-            for count in _cases(builder, panels, WIDE_PANELS):
-                _emit_wide_tile(builder, width, count, *args, vector_type)
+            for count in _cases(builder, args[0], WIDE_PANELS):
+                _emit_wide_tile(builder, width, count, args[1:], vector_type)
             return context.get_dummy_value()
 
         return sig, codegen
@@ -306,32 +305,16 @@ def _make_wide_tile(width):
     return tile
 
 
-def _emit_wide_tile(
-    builder,
-    width,
-    count,
-    c,
-    c_panel,
-    init,
-    init_panel,
-    a,
-    b,
-    b_panel,
-    b_row,
-    n_terms,
-    vector_type,
-):
-    """Emit such a tile of so many panels."""
+def _emit_wide_tile(builder, width, count, args, vector_type):
+    """Emit a tile of one row by so many panels; args are those of ``wide_tile_3``."""
+    c, c_panel, init, init_panel, a, b, b_panel, b_row, n_terms = args
     shape = [(i, v) for i in range(count) for v in range(width)]
-    starts = [
-        builder.gep(b, [builder.mul(b_panel, ir.Constant(INT64, i))])
-        for i in range(count)
-    ]
     sums = [
         emit_load(builder, place, vector_type)
         for place in _places(builder, init, init_panel, shape, vector_type)
     ]
-    sums = _sums_of_row(builder, sums, starts, a, b_row, n_terms, vector_type)
+    panels = _rows(builder, b, b_panel, count)
+    sums = _sums_of_row(builder, sums, panels, a, b_row, n_terms, vector_type)
     places = _places(builder, c, c_panel, shape, vector_type)
     for place, value in zip(places, sums, strict=True):
         emit_store(builder, value, place)
