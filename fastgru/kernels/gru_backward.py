@@ -105,6 +105,7 @@ def _gates(
             d_state + b * padded,
         )
         dy_row = steps.row_step * d_output.size
+        to_next = -steps.step * d_output.size if t > 0 else 0
         if reset_after:
             gates_reset_after(
                 at_once,
@@ -115,6 +116,7 @@ def _gates(
                 dy,
                 dy_row,
                 has_d_output,
+                to_next,
                 n_units,
                 share.begin,
                 share.end,
@@ -129,6 +131,7 @@ def _gates(
                 dy,
                 dy_row,
                 has_d_output,
+                to_next,
                 n_units,
                 share.begin,
                 share.end,

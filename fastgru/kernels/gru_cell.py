@@ -51,6 +51,7 @@ from fastgru.kernels.simd import (
     load_2_rows,
     load_4_rows,
     load_lanes,
+    prefetch,
     prefetch_to_write,
     second_half,
     store,
@@ -621,10 +622,14 @@ def _one_minus_square(n):
 
 
 @inline
-def _state_gradient(d_state, d_output, has_d_output, valid):
-    """Return a register of the state's gradient: from later steps and the output."""
+def _state_gradient(d_state, d_output, has_d_output, to_next, valid):
+    """Return a register of the state's gradient: from later steps and the output.
+
+    That of the next step to come is fetched: CPUs do not foresee rows of many sequences.
+    """
     d = load(d_state)
     if has_d_output:
+        prefetch(d_output + to_next)
         if valid == lanes(d_state):
             d = d + load(d_output)
         else:
@@ -642,11 +647,15 @@ def gates_reset_after(
     d_output,
     d_output_row: int,
     has_d_output: int,
+    to_next: int,
     n_units: int,
     begin: int,
     end: int,
 ):
-    """Write the gate gradients of some rows over their tape; d_state becomes d z."""
+    """Write the gate gradients of some rows over their tape; d_state becomes d z.
+
+    to_next : how far behind rows of d_output those of the next step to come stand
+    """
     wide = lanes(h)
     for i in range(rows):
         for vector in range(begin, end):
@@ -657,7 +666,7 @@ def gates_reset_after(
             hn, r = load(record), load(record + n_units)
             z, n = load(record + 2 * n_units), load(record + 3 * n_units)
             dy = d_output + i * d_output_row + unit
-            d = _state_gradient(ds, dy, has_d_output, valid)
+            d = _state_gradient(ds, dy, has_d_output, to_next, valid)
             dn = d * (1.0 - z) * _one_minus_square(n)
             dz = d * (load(h + i * n_units + unit) - n) * z * (1.0 - z)
             dr = dn * hn * r * (1.0 - r)
@@ -678,13 +687,14 @@ def gates_reset_before(
     d_output,
     d_output_row: int,
     has_d_output: int,
+    to_next: int,
     n_units: int,
     begin: int,
     end: int,
 ):
     """Write z' and n' of some rows over their tape; d_state becomes d z.
 
-    r' comes later, since it needs n' U_n.
+    r' comes later, since it needs n' U_n; to_next as in ``gates_reset_after``.
     """
     wide = lanes(h)
     for i in range(rows):
@@ -695,7 +705,7 @@ def gates_reset_before(
             ds = d_state + i * d_state_row + unit
             z, n = load(record + 2 * n_units), load(record + 3 * n_units)
             dy = d_output + i * d_output_row + unit
-            d = _state_gradient(ds, dy, has_d_output, valid)
+            d = _state_gradient(ds, dy, has_d_output, to_next, valid)
             dn = d * (1.0 - z) * _one_minus_square(n)
             dz = d * (load(h + i * n_units + unit) - n) * z * (1.0 - z)
             _store_valid(record + 2 * n_units, dz, valid)

@@ -93,14 +93,17 @@ def _count_tiles(columns, n_products, n_units):
 
 @inline
 def _shares_of_group(columns, n_products, n_units, address):
-    """Count the tiles of a group's results, panel after panel."""
+    """Count the registers of columns of a group's tiles, panel after panel.
+
+    A tile of a panel of three registers is more work than one of two.
+    """
     n_input_tiles, n_state_tiles = _count_tiles(columns, n_products, n_units)
-    return panels_for(vectors_for(columns.n, address)) * (n_input_tiles + n_state_tiles)
+    return vectors_for(columns.n, address) * (n_input_tiles + n_state_tiles)
 
 
 @inline
 def _count_shares(n_products, n_units, reset_after, address):
-    """Count the tiles of all results, group after group."""
+    """Count the registers of columns of all tiles, group after group."""
     n_shares = 0
     for group in range(COLUMN_GROUPS):
         columns = columns_of_group(group, n_products, n_units, reset_after, address)
@@ -295,19 +298,20 @@ def _sum_columns(
 ):
     """Add products of a group of columns: its shares share_begin to share_end - 1.
 
+    A tile belongs to the shares that its panel's shares are cut at, rounded down.
     inputs, states : ``_Factors``
     """
     terms, wide = scratch.terms, lanes(tape)
     n_input_tiles, n_state_tiles = _count_tiles(columns, input_side.n_rows, n_units)
     n_tiles = n_input_tiles + n_state_tiles
     n_vectors = vectors_for(columns.n, tape)
-    for p in range(share_begin // n_tiles, panels_for(n_vectors)):
-        tile_begin = max(0, share_begin - p * n_tiles)
-        tile_end = min(n_tiles, share_end - p * n_tiles)
-        if tile_end <= 0:
-            break
+    for p in range(panels_for(n_vectors)):
         vector = panel_start(n_vectors, p)
         width = panel_start(n_vectors, p + 1) - vector
+        tile_begin = max(0, share_begin - vector * n_tiles) // width
+        tile_end = min(n_tiles, max(0, share_end - vector * n_tiles) // width)
+        if tile_begin >= tile_end:
+            continue
         column = columns.first + vector * wide
         end = min(column + width * wide, columns.first + columns.n)
         panel = _Panel(width, column, end, columns.place + vector * wide)
@@ -400,7 +404,7 @@ def _sum_over_rows(
         has_bias,
     )
     tiles = tiles_for(n_products) + tiles_for(n_units)
-    has_panels = end - begin >= _FEWEST_PANELS * tiles
+    has_panels = end - begin >= _FEWEST_PANELS * TILE_VECTORS * tiles
     n_blocks = (n_rows + TERMS - 1) // TERMS
     n_first = start(steps, 1) if from_zeros else 0  # rows of the first step
     bundle = sequences_of_bundle(n_products, n_units, steps.batch, n_rows, tape)
