@@ -68,7 +68,14 @@ from fastgru.kernels.steps import (
     user_number,
     user_row,
 )
-from fastgru.kernels.sync import is_team, meet_after, place_of, share_of
+from fastgru.kernels.sync import (
+    begin_counts,
+    is_team,
+    meet_after,
+    place_of,
+    share_of,
+    were_held_up,
+)
 from fastgru.kernels.tape_rows import is_one_block, read_blocks, state_row, tape_row
 from fastgru.kernels.weight_gradients import weight_gradient_share
 from fastgru.kernels.weight_sums import add_up_parts
@@ -515,12 +522,12 @@ def gru_backward_parallel(
     bounds,
     n_workers,
     keeps_parts,
-    counts,
     patience,
 ):
     """Do what ``gru_backward`` does, blocks or a team, then workers in parallel.
 
     bounds : ``block_bounds``, if these are of several, or any; see ``sync``
+    Returns whether threads were held up.
     """
     steps = read_steps(geometry)
     n_inputs, n_rows = d_x.shape[1], start(steps, steps.n_steps)
@@ -529,6 +536,7 @@ def gru_backward_parallel(
         steps, n_inputs, n_units, pointer(tape)
     )
     on_the_way = d_x[: d_x.shape[0] if is_on_the_way else 0]
+    counts = begin_counts(bounds)
     for index in prange(bounds.size - 1):
         thread = np.int64(index)  # Numba's parallel index is unsigned
         for turn in range(bounds.size - 1):
@@ -618,3 +626,4 @@ def gru_backward_parallel(
                 n_workers,
             )
         add_up_bias(gradient, n_inputs, d_h_0.shape[1])
+    return were_held_up(counts, bounds, patience)

@@ -625,7 +625,7 @@ def _one_minus_square(n):
 def _state_gradient(d_state, d_output, has_d_output, to_next, valid):
     """Return a register of the state's gradient: from later steps and the output.
 
-    That of the next step to come is fetched: CPUs do not foresee rows of many sequences.
+    That of the next step to come is fetched: rows of many sequences no CPU foresees.
     """
     d = load(d_state)
     if has_d_output:

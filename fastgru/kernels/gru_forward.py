@@ -65,7 +65,13 @@ from fastgru.kernels.steps import (
     start,
     user_number,
 )
-from fastgru.kernels.sync import meet_after, place_of, share_of
+from fastgru.kernels.sync import (
+    begin_counts,
+    meet_after,
+    place_of,
+    share_of,
+    were_held_up,
+)
 from fastgru.kernels.tape_rows import state_row, tape_row
 
 
@@ -410,10 +416,13 @@ def gru_forward_parallel(
     from_zeros,
     past_caches,
     bounds,
-    counts,
     patience,
 ):
-    """Do what ``gru_forward`` does, a block to each thread or all to a team."""
+    """Do what ``gru_forward`` does, a block to each thread or all to a team.
+
+    bounds, patience : as in ``gru_inference_parallel``; it returns the same
+    """
+    counts = begin_counts(bounds)
     for index in prange(bounds.size - 1):
         thread = np.int64(index)  # Numba's parallel index is unsigned
         for turn in range(bounds.size - 1):
@@ -444,3 +453,4 @@ def gru_forward_parallel(
                     member,
                     n_members,
                 )
+    return were_held_up(counts, bounds, patience)

@@ -66,7 +66,13 @@ from fastgru.kernels.steps import (
     read_steps,
     user_row,
 )
-from fastgru.kernels.sync import meet_after, place_of, share_of
+from fastgru.kernels.sync import (
+    begin_counts,
+    meet_after,
+    place_of,
+    share_of,
+    were_held_up,
+)
 
 # Registers of a page of 4 KiB, beyond which no CPU fetches ahead.
 _REGISTERS_OF_PAGE = 4096 // REGISTERS.size
@@ -389,7 +395,6 @@ def gru_inference_parallel(
     geometry,
     reset_after,
     bounds,
-    counts,
     patience,
     shared,
 ):
@@ -397,11 +402,12 @@ def gru_inference_parallel(
 
     bounds : (blocks + 1,) int64, where each block begins and, last, where they end;
         zeros for a team: of its members wanted, and one more
-    counts : zeros, by which the threads agree; see ``sync``
     patience : how long a team's member waits for the others before it does without
     shared : scratch of ``team_scratch`` numbers, with a team
+    Returns whether threads were held up; see ``sync``.
     """
     no_products = packed[:0]
+    counts = begin_counts(bounds)
     for index in prange(bounds.size - 1):
         thread = np.int64(index)  # Numba's parallel index is unsigned
         for turn in range(bounds.size - 1):
@@ -427,3 +433,4 @@ def gru_inference_parallel(
                     no_products,
                     shared,
                 )
+    return were_held_up(counts, bounds, patience)

@@ -17,7 +17,7 @@ from fastgru.kernels.input_products import (
 from fastgru.kernels.packing import biases, registers_side_by_side
 from fastgru.kernels.simd import REGISTERS, aligned, keep_alive, pointer
 from fastgru.kernels.steps import is_uniform, read_steps, start
-from fastgru.kernels.sync import place_of, share_of
+from fastgru.kernels.sync import begin_counts, place_of, share_of, were_held_up
 
 
 def products_per_row(
@@ -74,7 +74,7 @@ def multiply_inputs(
 
 @parallel_kernel
 def multiply_inputs_parallel(
-    products, x, packed, n_inputs, n_units, geometry, reset_after, bounds, counts
+    products, x, packed, n_inputs, n_units, geometry, reset_after, bounds
 ):
     """Multiply the inputs of one sequence and their weights, for ``gru_inference``.
 
@@ -82,8 +82,10 @@ def multiply_inputs_parallel(
         the cache begins, and room for that
     x, packed, n_inputs and geometry : as in ``gru_inference``, but x of numbers
     n_units : H
-    bounds, counts : of blocks of steps; see ``gru_inference_parallel``
+    bounds : of blocks of steps; see ``gru_inference_parallel``
+    Returns whether threads were held up.
     """
+    counts = begin_counts(bounds)
     for index in prange(bounds.size - 1):
         thread = np.int64(index)  # Numba's parallel index is unsigned
         for turn in range(bounds.size - 1):
@@ -100,3 +102,4 @@ def multiply_inputs_parallel(
                     end,
                     reset_after,
                 )
+    return were_held_up(counts, bounds, 0)

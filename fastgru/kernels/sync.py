@@ -13,11 +13,11 @@ finds it closed and leaves its share to those inside.  Once in, all members do r
 wait for each other in ``meet`` without a lock: spinning first, then giving the core
 away at every look.
 
-A team's array of int64 starts as zeros: the number of arrivals, to which the closing
-member adds ``_CLOSED`` times the number of members; a cache line further, the number of
-arrivals at meetings; behind it, how long members waited where one waited long.  That of
-blocks counts for each who wanted to begin it, then the blocks that others than their
-own threads did.
+They agree by an array of int64 that starts as zeros.  A team's: the number of arrivals,
+to which the closing member adds ``_CLOSED`` times the number of members; a cache line
+further, the number of arrivals at meetings; behind it, how long members waited where
+one waited long.  That of blocks counts for each who wanted to begin it, then the blocks
+that others than their own threads did.
 """
 
 import sys
@@ -29,11 +29,11 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fastgru._jit import inline, shared
+from fastgru._jit import helper, inline, shared
 from fastgru.kernels.products import part_start, vectors_for
 from fastgru.kernels.simd import lanes, pointer
 
-TEAM_SIZE = 16  # int64 numbers: two cache lines
+_TEAM_SIZE = 16  # int64 numbers: two cache lines
 _MEETINGS = 8
 _CLOSED = 2**32
 # Looks at a number, of some 20 nanoseconds, before a waiting thread gives its core to
@@ -113,22 +113,32 @@ def _pause(typingctx):
     return types.void(), codegen
 
 
-def counts_of_blocks(n_blocks: int) -> np.ndarray:
-    """Return what threads with a block each count in."""
-    return np.zeros(n_blocks + 1, np.int64)
+@shared
+def is_team(bounds):
+    """Whether the threads of a parallel loop are a team: its bounds are zeros."""
+    return bounds[bounds.size - 1] == 0
 
 
-def were_blocks_late(counts: np.ndarray) -> bool:
-    """Whether others had done the blocks of half of the threads before these came."""
-    return 2 * counts.item(-1) >= counts.size - 1
+# Not part of its caller, in which Numba would make a parallel loop of the zeros.
+@helper
+def begin_counts(bounds):
+    """Return what the threads of a call count in."""
+    return np.zeros(max(_TEAM_SIZE, bounds.size), np.int64)
 
 
-def was_team_held_up(team: np.ndarray, n_wanted: int, patience: int) -> bool:
-    """Whether a member came too late or let the others wait: the cores are busy.
+@shared
+def were_held_up(counts, bounds, patience):
+    """Whether threads came late, or let others wait: the cores are busy.
 
-    patience : looks that members may wait in all, not counting short waits
+    Others had done the blocks of half of the threads before these came, or a team had
+    to do without a member, or its members waited twice as long as ``patience`` in all,
+    not counting short waits.
     """
-    return team[0] // _CLOSED < n_wanted or team[_MEETINGS + 1] > patience
+    n_threads = bounds.size - 1
+    if is_team(bounds):
+        were_missing = counts[0] // _CLOSED < n_threads
+        return were_missing or counts[_MEETINGS + 1] > 2 * patience
+    return 2 * counts[n_threads] >= n_threads
 
 
 @inline
@@ -210,12 +220,6 @@ def meet_after(share, meeting):
     """Wait for the other members; return the number of the next meeting."""
     meet(share.team, share.n_members, meeting)
     return meeting + 1
-
-
-@shared
-def is_team(bounds):
-    """Whether the threads of a parallel loop are a team: its bounds are zeros."""
-    return bounds[bounds.size - 1] == 0
 
 
 @inline

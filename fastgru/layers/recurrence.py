@@ -28,7 +28,7 @@ from fastgru.kernels.packing import aligned_zeros, pack_gru, packed_size
 from fastgru.kernels.products import TERMS
 from fastgru.kernels.shared_inputs import multiply_inputs_parallel, products_per_row
 from fastgru.kernels.simd import ALIGNMENT, REGISTERS
-from fastgru.kernels.sync import counts_of_blocks, is_team
+from fastgru.kernels.sync import is_team
 from fastgru.kernels.weight_sums import sums_size, worth_keeping
 from fastgru.layers.geometry import Geometry, equal_bounds
 from fastgru.layers.sharing import Plan, Sharing
@@ -190,17 +190,17 @@ class Recurrence:
             gru_inference(*arguments, self._no_numbers)
             return
         with parallel_region(plan.n_threads) as granted:
-            bounds, counts = self._sharing.split(geometry, plan, granted)
+            bounds = self._sharing.split(geometry, plan, granted)
             if bounds.size == 2:
                 products = self._multiply_inputs(x, geometry, plan, granted)
                 gru_inference(*arguments, products)
                 return
             shared = self._no_numbers
-            if is_team(bounds):
+            if plan.n_members > 0 and is_team(bounds):
                 size = team_scratch(geometry.batch, self.hidden_size, self._itemsize)
                 shared = _buffers.empty((size,), self.dtype)
-            gru_inference_parallel(*arguments, bounds, counts, plan.patience, shared)
-            self._sharing.report(plan, bounds, counts)
+            held_up = gru_inference_parallel(*arguments, bounds, plan.patience, shared)
+            self._sharing.report(plan, bounds, held_up)
 
     def record(
         self,
@@ -256,14 +256,15 @@ class Recurrence:
             gru_forward(*arguments)
             return tape
         with parallel_region(plan.n_threads) as granted:
-            bounds, counts = self._sharing.split(geometry, plan, granted)
+            bounds = self._sharing.split(geometry, plan, granted)
             if bounds.size == 2:
                 gru_forward(*arguments)
             else:
-                if geometry.is_equal and not is_team(bounds):
+                in_team = plan.n_members > 0 and is_team(bounds)
+                if geometry.is_equal and not in_team:
                     tape.blocks = bounds
-                gru_forward_parallel(*arguments, bounds, counts, plan.patience)
-                self._sharing.report(plan, bounds, counts)
+                held_up = gru_forward_parallel(*arguments, bounds, plan.patience)
+                self._sharing.report(plan, bounds, held_up)
         return tape
 
     def back(
@@ -331,17 +332,16 @@ class Recurrence:
             if granted == 1:
                 gru_backward(*arguments, sums)
                 return
-            bounds, counts = self._sharing.split(geometry, plan, granted, tape.blocks)
-            gru_backward_parallel(
+            bounds = self._sharing.split(geometry, plan, granted, tape.blocks)
+            held_up = gru_backward_parallel(
                 *arguments,
                 sums,
                 bounds,
                 granted,
                 keeps_parts,
-                counts,
                 plan.patience,
             )
-            self._sharing.report(plan, bounds, counts)
+            self._sharing.report(plan, bounds, held_up)
 
     def _multiply_inputs(
         self, x: np.ndarray, geometry: Geometry, plan: Plan, n_threads: int
@@ -358,8 +358,7 @@ class Recurrence:
             return self._no_numbers
         products = _buffers.empty((size,), self.dtype)
         bounds = equal_bounds(n_steps, min(n_threads, n_steps))
-        counts = counts_of_blocks(bounds.size - 1)
-        multiply_inputs_parallel(
+        held_up = multiply_inputs_parallel(
             products,
             x,
             self._packed,
@@ -368,9 +367,8 @@ class Recurrence:
             geometry.table,
             self.reset_after,
             bounds,
-            counts,
         )
-        self._sharing.report(plan, bounds, counts)
+        self._sharing.report(plan, bounds, held_up)
         return products
 
     def _empty_sums(self, tape: Tape, n_threads: int = 1) -> tuple[np.ndarray, bool]:

@@ -13,13 +13,7 @@ import numpy as np
 from fastgru._threads import get_num_threads
 from fastgru.kernels.gru_states import ROWS_TOGETHER
 from fastgru.kernels.simd import REGISTERS
-from fastgru.kernels.sync import (
-    TEAM_SIZE,
-    counts_of_blocks,
-    is_team,
-    was_team_held_up,
-    were_blocks_late,
-)
+from fastgru.kernels.sync import is_team
 from fastgru.layers.geometry import Geometry
 
 # Multiply-adds below which entering a parallel region costs more than it saves.  Of
@@ -131,8 +125,8 @@ class Sharing:
         plan: Plan,
         granted: int,
         blocks: np.ndarray | None = None,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return bounds of the threads' blocks of sequences, and what they count in.
+    ) -> np.ndarray:
+        """Return bounds of the threads' blocks of sequences.
 
         A team shares the units of all of them instead; its bounds are zeros.
 
@@ -140,14 +134,13 @@ class Sharing:
         blocks : bounds of the blocks of a tape, which several are for a thread each
         """
         if blocks is not None and blocks.size > 2:
-            return blocks, counts_of_blocks(blocks.size - 1)
+            return blocks
         if plan.n_members > 0 and granted > 1 and self._team_trials.wanted():
-            bounds = np.zeros(plan.n_members + 1, np.int64)
-            return bounds, np.zeros(TEAM_SIZE, np.int64)
+            return np.zeros(plan.n_members + 1, np.int64)
         n_blocks = max(1, min(granted, geometry.batch))
         if n_blocks > 1 and not self._block_trials.wanted():
             n_blocks = 1
-        return geometry.bounds(n_blocks), counts_of_blocks(n_blocks)
+        return geometry.bounds(n_blocks)
 
     def wants_inputs(self, geometry: Geometry, granted: int) -> bool:
         """Whether to share the products of the inputs of one sequence."""
@@ -159,13 +152,11 @@ class Sharing:
             and self._block_trials.wanted()
         )
 
-    def report(self, plan: Plan, bounds: np.ndarray, counts: np.ndarray) -> None:
-        """Take note of how several threads' call went."""
-        if is_team(bounds):
-            held_up = was_team_held_up(counts, bounds.size - 1, 2 * plan.patience)
+    def report(self, plan: Plan, bounds: np.ndarray, held_up: bool) -> None:
+        """Take note of whether the threads of a call were held up."""
+        if plan.n_members > 0 and is_team(bounds):
             self._team_trials.report(held_up=held_up, patience=plan.patience)
         elif bounds.size > 2:
-            held_up = were_blocks_late(counts)
             self._block_trials.report(held_up=held_up, patience=plan.patience)
 
 

@@ -141,8 +141,8 @@ def test_threads_share_the_inputs_of_one_sequence(monkeypatch, two_threads):
     kernel = recurrence.multiply_inputs_parallel
 
     def run(*arguments):
-        shared.append(arguments[-2].tolist())
-        kernel(*arguments)
+        shared.append(arguments[-1].tolist())
+        return kernel(*arguments)
 
     monkeypatch.setattr(recurrence, "multiply_inputs_parallel", run)
     with num_threads(2):
@@ -164,10 +164,11 @@ def have_threads_come_one_after_the_other(monkeypatch):
             n_threads = numba.get_num_threads()
             numba.set_num_threads(1)
             try:
-                kernel(*arguments)
+                held_up = kernel(*arguments)
             finally:
                 numba.set_num_threads(n_threads)
             called.append(name)
+            return held_up
 
         monkeypatch.setattr(recurrence, name, run)
     return called

@@ -95,10 +95,10 @@ def calls_until_wanted(trials):
     [(2, 0, False), (2, 5000, False), (2, 5001, True), (1, 0, True)],
 )
 def test_a_team_is_held_up_by_late_members_and_long_waits(n_members, waited, held_up):
-    team = np.zeros(sync.TEAM_SIZE, np.int64)
+    team, bounds = np.zeros(16, np.int64), np.zeros(3, np.int64)
     team[0] = 2 + n_members * 2**32  # two came, of whom so many in time
     team[9] = waited
-    assert sync.was_team_held_up(team, 2, 5000) == held_up
+    assert sync.were_held_up(team, bounds, 2500) == held_up
 
 
 @pytest.mark.parametrize(
@@ -106,9 +106,9 @@ def test_a_team_is_held_up_by_late_members_and_long_waits(n_members, waited, hel
     [(2, 0, False), (2, 1, True), (3, 1, False), (16, 7, False), (16, 8, True)],
 )
 def test_blocks_are_late_where_half_of_them_are(n_blocks, n_late, late):
-    counts = sync.counts_of_blocks(n_blocks)
-    counts[-1] = n_late
-    assert sync.were_blocks_late(counts) == late
+    bounds, counts = np.arange(n_blocks + 1), np.zeros(17, np.int64)
+    counts[n_blocks] = n_late
+    assert sync.were_held_up(counts, bounds, 0) == late
 
 
 def test_one_call_that_was_held_up_changes_nothing():
