@@ -19,7 +19,7 @@ from pathlib import Path
 
 from benchmarks.peers import epochs, latency, scaling, streaming
 from benchmarks.peers.case import Case
-from benchmarks.peers.cells import GRID, QUICK, SCALING, draw_cells
+from benchmarks.peers.cells import GRID, QUICK, draw_cells
 from benchmarks.peers.comparison import TOLERANCE, UNPADDED, Effort, compare
 from benchmarks.peers.cores import count_cores
 from benchmarks.peers.forecasting_case import ForecastingCase
@@ -192,7 +192,7 @@ def _measure_comparison(options: argparse.Namespace) -> dict:
 
 
 def _measure_scaling(options: argparse.Namespace) -> dict:
-    shapes = options.cells or (QUICK if options.quick else SCALING)
+    shapes = options.cells or (QUICK if options.quick else GRID)
     cases = [_case(shape, options) for shape in shapes]
     return scaling.measure(cases, options.threads, options.effort)
 

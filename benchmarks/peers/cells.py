@@ -23,16 +23,6 @@ GRID = (
     "37,53,13,50",
 )
 QUICK = ("1,100,64,128", "32,100,16,32", "32,100,64,128", "37,53,13,50")
-# From one sequence to all cores' worth, and a long one.
-SCALING = (
-    "1,100,64,128",
-    "1,100,256,256",
-    "8,100,32,64",
-    "32,100,64,128",
-    "128,100,128,128",
-    "256,100,256,256",
-    "1024,20,8,32",
-)
 # Smallest and largest size of B, T, I and H when drawn.
 RANGES = ((1, 512), (1, 500), (1, 512), (4, 512))
 MOST_GFLOP = 4.0  # of a forward pass
