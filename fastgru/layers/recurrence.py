@@ -28,7 +28,6 @@ from fastgru.kernels.packing import aligned_zeros, pack_gru, packed_size
 from fastgru.kernels.products import TERMS
 from fastgru.kernels.shared_inputs import multiply_inputs_parallel, products_per_row
 from fastgru.kernels.simd import ALIGNMENT, REGISTERS
-from fastgru.kernels.sync import is_team
 from fastgru.kernels.weight_sums import sums_size, worth_keeping
 from fastgru.layers.geometry import Geometry, equal_bounds
 from fastgru.layers.sharing import Plan, Sharing
@@ -196,7 +195,7 @@ class Recurrence:
                 gru_inference(*arguments, products)
                 return
             shared = self._no_numbers
-            if plan.n_members > 0 and is_team(bounds):
+            if plan.has_team(bounds):
                 size = team_scratch(geometry.batch, self.hidden_size, self._itemsize)
                 shared = _buffers.empty((size,), self.dtype)
             held_up = gru_inference_parallel(*arguments, bounds, plan.patience, shared)
@@ -260,8 +259,7 @@ class Recurrence:
             if bounds.size == 2:
                 gru_forward(*arguments)
             else:
-                in_team = plan.n_members > 0 and is_team(bounds)
-                if geometry.is_equal and not in_team:
+                if geometry.is_equal and not plan.has_team(bounds):
                     tape.blocks = bounds
                 held_up = gru_forward_parallel(*arguments, bounds, plan.patience)
                 self._sharing.report(plan, bounds, held_up)

@@ -48,6 +48,11 @@ class Plan(NamedTuple):
     n_members: int
     patience: int  # looks that the first of a team spends on waiting for the others
 
+    def has_team(self, bounds: np.ndarray) -> bool:
+        """Whether a team shares the call, and not blocks with these bounds."""
+        # The usual call, which has none, need not look.
+        return self.n_members > 0 and bool(is_team(bounds))
+
 
 _ALONE = Plan(1, 0, 0)
 
@@ -154,7 +159,7 @@ class Sharing:
 
     def report(self, plan: Plan, bounds: np.ndarray, held_up: bool) -> None:
         """Take note of whether the threads of a call were held up."""
-        if plan.n_members > 0 and is_team(bounds):
+        if plan.has_team(bounds):
             self._team_trials.report(held_up=held_up, patience=plan.patience)
         elif bounds.size > 2:
             self._block_trials.report(held_up=held_up, patience=plan.patience)
