@@ -73,7 +73,7 @@ class PythonThreads(Timing):
         return time.perf_counter() - begin
 
     def track_speedup_over_cores(self):
-        rounds = [(self._seconds(map), self._seconds(self.pool.map)) for _ in range(21)]
+        rounds = [(self._seconds(map), self._seconds(self.pool.map)) for _ in range(11)]
         one, many = (statistics.median(times) for times in zip(*rounds, strict=True))
         return one / many / min(N_PYTHON_THREADS, count_cores())
 

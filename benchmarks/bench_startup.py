@@ -89,7 +89,7 @@ class Startup(Timing):
     def track_a_layer_over_import_numba(self, made):
         # Each without the interpreter's own start, in turns.
         codes, cache = ("pass", NUMBA, LAYER), made["cache"]
-        rounds = [[_seconds(code, cache) for code in codes] for _ in range(9)]
+        rounds = [[_seconds(code, cache) for code in codes] for _ in range(5)]
         nothing, numba, layer = (
             statistics.median(times) for times in zip(*rounds, strict=True)
         )
@@ -103,7 +103,7 @@ class Startup(Timing):
 
     def track_first_predict_of_a_loaded_model_from_the_cache(self, made):
         return statistics.median(
-            float(_run(PREDICT, made["cache"], made["model"])) for _ in range(5)
+            float(_run(PREDICT, made["cache"], made["model"])) for _ in range(3)
         )
 
     track_first_fit_and_predict_compiling.unit = "s"
