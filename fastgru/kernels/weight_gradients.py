@@ -298,7 +298,8 @@ def _sum_columns(
 ):
     """Add products of a group of columns: its shares share_begin to share_end - 1.
 
-    A tile belongs to the shares that its panel's shares are cut at, rounded down.
+    Each tile has as many shares as its panel has registers; one that is cut through is
+    that of whoever has its last share.
     inputs, states : ``_Factors``
     """
     terms, wide = scratch.terms, lanes(tape)
